@@ -1,0 +1,743 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ledger: every selem and every bpf_local_storage from birth to free, keyed by address.
+ *
+ * The address is the identity because it is the only thing that every birth has: accept() clones
+ * a value, so what is written in the value cannot tell a selem from its copy. An address that is
+ * born again without a free proves that we missed the free; one that is freed twice without a
+ * birth in between is a double free.
+ *
+ * The kernel skips a tracing program on a CPU where the same program is already running (another
+ * task preempted, or a softirq on top of one). Births and frees are therefore seen by two copies
+ * of each program, A and B: an event is lost only when both were busy at once. Each copy keeps
+ * its own bits in the slot, so an event is counted once however many copies saw it, and a second
+ * free seen by the same copy is a second free.
+ */
+#ifndef SOAK_LEDGER_BPF_H
+#define SOAK_LEDGER_BPF_H
+
+#define COPY_A		  0
+#define COPY_B		  1
+#define BORN(copy)	  ((copy) == COPY_A ? SOAK_BORN_A : SOAK_BORN_B)
+#define FREED(copy)	  ((copy) == COPY_A ? SOAK_FREED_A : SOAK_FREED_B)
+#define FREED_TRACE(copy) ((copy) == COPY_A ? SOAK_FREED_TRACE_A : SOAK_FREED_TRACE_B)
+
+/* How a free was seen. */
+#define SEEN_QUEUED 0 /* kvfree_call_rcu(), or an RCU callback */
+#define SEEN_TRACE  1 /* an RCU tasks trace callback, which may chain to an RCU callback */
+
+/* No lock of a failed acquisition waited less: RES_DEF_TIMEOUT is 250 ms (rqspinlock.h). */
+#define SHORTEST_TIMEOUT_NS 200000000ULL
+
+#define STATE_MAP_UNLINKED     1
+#define STATE_STORAGE_UNLINKED 2
+#define STATE_TOFREE	       4
+
+#define FIND_IN_SET(set, address)                                        \
+	({                                                               \
+		__typeof__(&(set)->slot[0]) _found = NULL;               \
+		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS; _i++) \
+		{                                                        \
+			if ((set)->slot[_i].key == (address)) {          \
+				_found = &(set)->slot[_i];               \
+				break;                                   \
+			}                                                \
+		}                                                        \
+		_found;                                                  \
+	})
+
+/* Empty slots first, so that the history of freed selems lives as long as it can. */
+#define CLAIM_IN_SET(set, address)                                                                \
+	({                                                                                        \
+		__typeof__(&(set)->slot[0]) _won = NULL;                                          \
+		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS && !_won; _i++)                 \
+		{                                                                                 \
+			if (!(set)->slot[_i].key &&                                               \
+			    __sync_val_compare_and_swap(&(set)->slot[_i].key, 0, (address)) == 0) \
+				_won = &(set)->slot[_i];                                          \
+		}                                                                                 \
+		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS && !_won; _i++)                 \
+		{                                                                                 \
+			__u64 _old = (set)->slot[_i].key;                                         \
+			if (((set)->slot[_i].flags & SOAK_FREED) &&                               \
+			    __sync_val_compare_and_swap(&(set)->slot[_i].key, _old, (address)) == \
+				    _old)                                                         \
+				_won = &(set)->slot[_i];                                          \
+		}                                                                                 \
+		_won;                                                                             \
+	})
+
+static __always_inline struct soak_set *set_of(__u64 selem)
+{
+	__u32 index = set_index(selem, slot_shift);
+
+	return bpf_map_lookup_elem(&slots, &index);
+}
+
+static __always_inline struct soak_slot *slot_of(__u64 selem)
+{
+	struct soak_set *set = set_of(selem);
+
+	return set ? FIND_IN_SET(set, selem) : NULL;
+}
+
+static __always_inline struct soak_storage_set *storage_set_of(__u64 storage)
+{
+	__u32 index = set_index(storage, storage_shift);
+
+	return bpf_map_lookup_elem(&storages, &index);
+}
+
+static __always_inline struct soak_storage *storage_of(__u64 storage)
+{
+	struct soak_storage_set *set = storage_set_of(storage);
+
+	return set ? FIND_IN_SET(set, storage) : NULL;
+}
+
+/* Births. */
+
+static __always_inline void
+slot_init(struct soak_slot *slot, const struct bpf_local_storage_map *smap, __u64 owner, int copy)
+{
+	__u32 kind = smap->map.map_type == BPF_MAP_TYPE_TASK_STORAGE ? SOAK_TASK : SOAK_SK;
+
+	slot->map_id = smap->map.id;
+	slot->owner = owner;
+	slot->storage = 0;
+	slot->birth_ns = bpf_ktime_get_ns();
+	slot->free_ns = 0;
+	__builtin_memset(slot->visit, 0, sizeof(slot->visit));
+	slot->kind = kind;
+	slot->elem_size = smap->elem_size;
+	slot->free_by = SOAK_FREE_NR;
+	slot->flags = BORN(copy);
+	inc(count()->births[kind]);
+}
+
+static __always_inline void selem_born(__u64 selem, const struct bpf_local_storage_map *smap,
+				       __u64 owner, int copy)
+{
+	struct soak_slot *slot;
+	struct soak_set *set;
+
+	if (!is_ready() || !selem || !is_our_map(&smap->map))
+		return;
+	set = set_of(selem);
+	if (!set)
+		return;
+	slot = FIND_IN_SET(set, selem);
+	if (!slot) {
+		slot = CLAIM_IN_SET(set, selem);
+		if (!slot) {
+			inc(count()->table_full);
+			return;
+		}
+	} else if (!(slot->flags & SOAK_FREED)) {
+		if (!(slot->flags & BORN(copy))) {
+			__sync_fetch_and_or(&slot->flags, BORN(copy));
+			return; /* the other copy saw this very birth */
+		}
+		inc(count()->reborn);
+	}
+	slot_init(slot, smap, owner, copy);
+}
+
+static __always_inline void storage_born(__u64 storage, const struct soak_slot *first, int copy)
+{
+	struct soak_storage *slot;
+	struct soak_storage_set *set;
+
+	set = storage_set_of(storage);
+	if (!set)
+		return;
+	slot = FIND_IN_SET(set, storage);
+	if (!slot) {
+		slot = CLAIM_IN_SET(set, storage);
+		if (!slot) {
+			inc(count()->storage_full);
+			return;
+		}
+	} else if (!(slot->flags & SOAK_FREED)) {
+		if (!(slot->flags & BORN(copy))) {
+			__sync_fetch_and_or(&slot->flags, BORN(copy));
+			return;
+		}
+		inc(count()->reborn);
+	}
+	slot->kind = first->kind;
+	slot->owner = first->owner;
+	slot->birth_ns = bpf_ktime_get_ns();
+	slot->destroy_ns = 0;
+	slot->free_ns = 0;
+	slot->flags = BORN(copy);
+	inc(count()->storage_births);
+}
+
+/* Frees. */
+
+static __always_inline __u32 current_thread(void)
+{
+	return (__u32)bpf_get_current_pid_tgid() + 1;
+}
+
+/* state is read only where the free can have been decided by cmpxchg: both sides came by. */
+static __always_inline bool freed_by_cmpxchg(const struct soak_slot *slot, __u64 selem)
+{
+	struct bpf_local_storage_elem *elem = (void *)selem;
+	__u32 state = 0;
+
+	if (!bpf_core_field_exists(elem->state))
+		return false;
+	if (!slot->visit[SOAK_MAP_FREE].visits || !slot->visit[SOAK_DESTROY].visits)
+		return false;
+	bpf_probe_read_kernel(&state, sizeof(state), &elem->state);
+	return state & STATE_TOFREE;
+}
+
+static __always_inline void account_free(struct soak_slot *slot, __u64 selem)
+{
+	__u32 me = current_thread(), by = SOAK_FREE_PROGRAM;
+
+	if (slot->visit[SOAK_DESTROY].pid == me)
+		by = SOAK_FREE_DESTROY;
+	else if (slot->visit[SOAK_MAP_FREE].pid == me)
+		by = SOAK_FREE_MAP_FREE;
+	slot->free_ns = bpf_ktime_get_ns();
+	slot->free_by = by;
+	inc(count()->frees[by & 3]);
+	if (by != SOAK_FREE_PROGRAM && freed_by_cmpxchg(slot, selem))
+		inc(count()->frees_by_cmpxchg);
+}
+
+/*
+ * Sets this copy's bits and tells what they were. A tasks trace callback that chains to an RCU
+ * callback is one free seen at two stations: the second takes the mark of the first away.
+ */
+static __always_inline bool is_second_free(__u32 *flags, int copy, int seen, __u32 *ret_old)
+{
+	__u32 bits = FREED(copy) | (seen == SEEN_TRACE ? FREED_TRACE(copy) : 0);
+	__u32 old = __sync_fetch_and_or(flags, bits);
+
+	*ret_old = old;
+	if (!(old & FREED(copy)))
+		return false;
+	if (seen == SEEN_QUEUED && (old & FREED_TRACE(copy))) {
+		__sync_fetch_and_and(flags, ~FREED_TRACE(copy));
+		return false;
+	}
+	return !(__sync_fetch_and_or(flags, SOAK_DOUBLE) & SOAK_DOUBLE);
+}
+
+#if SOAK_TEST_HOOKS
+/* Both copies must lose the event, whichever comes first. */
+static __always_inline bool test_drop_event(__u64 key, int copy)
+{
+	if (dropped_key == key && dropped_by != (__u32)copy) {
+		dropped_key = 0;
+		return true;
+	}
+	if (!control.drop_free || dropped_key)
+		return false;
+	__sync_fetch_and_add(&control.drop_free, -1);
+	dropped_key = key;
+	dropped_by = copy;
+	return true;
+}
+#endif
+
+static __always_inline void slot_freed(struct soak_slot *slot, __u64 selem, int copy, int seen)
+{
+	__u32 old;
+
+	if (is_second_free(&slot->flags, copy, seen, &old)) {
+		inc(count()->double_frees);
+		return;
+	}
+	if (!(old & SOAK_FREED))
+		account_free(slot, selem);
+}
+
+static __always_inline void selem_freed(__u64 selem, int copy, int seen)
+{
+	struct soak_slot *slot = slot_of(selem);
+	struct soak_value value;
+
+	if (!slot) {
+		if (copy == COPY_A && read_value(selem, &value))
+			inc(count()->unknown_frees);
+		return;
+	}
+#if SOAK_TEST_HOOKS
+	if (test_drop_event(selem, copy))
+		return;
+	if (copy == COPY_B && control.forge_free) {
+		__sync_fetch_and_add(&control.forge_free, -1);
+		slot_freed(slot, selem, copy, seen);
+	}
+#endif
+	slot_freed(slot, selem, copy, seen);
+}
+
+static __always_inline void storage_freed(__u64 storage, int copy, int seen)
+{
+	struct soak_storage *slot = storage_of(storage);
+	__u32 old;
+
+	if (!slot)
+		return;
+	if (is_second_free(&slot->flags, copy, seen, &old)) {
+		inc(count()->storage_freed_twice);
+		return;
+	}
+	if (old & SOAK_FREED)
+		return;
+	slot->free_ns = bpf_ktime_get_ns();
+	inc(count()->storage_frees);
+}
+
+/* Visits. */
+
+static __always_inline __u8 entry_bits(const struct bpf_local_storage_elem *selem)
+{
+	__u8 bits = SOAK_ENTRY_SEEN;
+
+	if (selem->sdata.smap)
+		bits |= SOAK_ENTRY_SMAP;
+	if (selem->local_storage)
+		bits |= SOAK_ENTRY_STORAGE;
+	if (selem->map_node.pprev)
+		bits |= SOAK_ENTRY_MAP_LINKED;
+	if (selem->snode.pprev)
+		bits |= SOAK_ENTRY_STORAGE_LINKED;
+	return bits;
+}
+
+static __always_inline __u8 failed_as(__u64 duration)
+{
+	return duration < SHORTEST_TIMEOUT_NS ? SOAK_LOCK_DEADLOCK : SOAK_LOCK_TIMEOUT;
+}
+
+/*
+ * The result of one lock. "certain" is what only a failure leaves behind; without it the lock
+ * was taken, or it failed and the other side did the unlinking meanwhile: told apart by time
+ * where possible, since no failure is that quick and no other side means no doubt.
+ */
+static __always_inline __u8 lock_result(bool attempted, bool certain, bool linked, bool doubt,
+					__u64 duration)
+{
+	if (!attempted)
+		return SOAK_LOCK_SKIPPED;
+	if (certain)
+		return failed_as(duration);
+	if (doubt && duration >= SHORTEST_TIMEOUT_NS)
+		return SOAK_LOCK_EITHER;
+	return linked ? SOAK_LOCK_OK : SOAK_LOCK_GONE;
+}
+
+static __always_inline bool has_failed(__u8 result)
+{
+	return result == SOAK_LOCK_TIMEOUT || result == SOAK_LOCK_DEADLOCK;
+}
+
+static __always_inline void log_fault(const struct soak_slot *slot, __u32 site, __u32 result,
+				      __u64 duration)
+{
+	__u32 index = __sync_fetch_and_add(&n_faults, 1);
+	struct soak_fault *fault = bpf_map_lookup_elem(&faults, &index);
+
+	if (!fault) {
+		inc(count()->faults_lost);
+		return;
+	}
+	fault->selem = slot->key;
+	fault->storage = slot->storage;
+	fault->owner = slot->owner;
+	fault->map_id = slot->map_id;
+	fault->site = site;
+	fault->result = result;
+	fault->duration_us = duration / 1000;
+	fault->pid = current_thread() - 1;
+	__sync_val_compare_and_swap(&fault->ns, 0, bpf_ktime_get_ns());
+}
+
+static __always_inline void count_fault(struct soak_slot *slot, __u32 site, __u32 result,
+					__u64 duration)
+{
+	struct soak_value value;
+	struct soak_plan *plan;
+
+	if (site >= SOAK_SITE_NR)
+		return;
+	if (result == SOAK_LOCK_TIMEOUT)
+		inc(count()->timeouts[site]);
+	else
+		inc(count()->deadlocks[site]);
+	log_fault(slot, site, result, duration);
+	if (!read_value(slot->key, &value))
+		return;
+	plan = plan_of(&value);
+	if (plan)
+		inc(plan->timeouts);
+}
+
+static __always_inline void visit_enter(const struct bpf_local_storage_elem *selem, __u64 address,
+					bool map_free)
+{
+	struct soak_slot *slot = slot_of(address);
+	struct soak_visit *visit;
+	__u64 storage;
+
+	if (!slot)
+		return;
+	visit = map_free ? &slot->visit[SOAK_MAP_FREE] : &slot->visit[SOAK_DESTROY];
+	storage = read_u64(&selem->local_storage);
+	if (storage)
+		slot->storage = storage;
+	visit->entry_bits = entry_bits(selem);
+	visit->entry_ns = bpf_ktime_get_ns();
+	visit->pid = current_thread();
+}
+
+static __always_inline void visit_exit(const struct bpf_local_storage_elem *selem, __u64 address,
+				       bool map_free)
+{
+	struct soak_slot *slot = slot_of(address);
+	struct soak_visit *visit, *other;
+	__u8 entry, after, state, bucket, storage;
+	struct soak_counters *c = count();
+	__u64 duration;
+	bool doubt;
+
+	if (!slot)
+		return;
+	visit = map_free ? &slot->visit[SOAK_MAP_FREE] : &slot->visit[SOAK_DESTROY];
+	other = map_free ? &slot->visit[SOAK_DESTROY] : &slot->visit[SOAK_MAP_FREE];
+	after = entry_bits(selem);
+	state = selem->state.counter;
+	entry = visit->entry_bits;
+	/* The enter program was skipped: a fully linked selem is by far the likeliest. */
+	if (!visit->pid)
+		entry = SOAK_ENTRY_SMAP | SOAK_ENTRY_STORAGE | SOAK_ENTRY_MAP_LINKED |
+			SOAK_ENTRY_STORAGE_LINKED;
+	duration = visit->pid ? bpf_ktime_get_ns() - visit->entry_ns : 0;
+	doubt = other->entry_ns != 0;
+
+	bucket = lock_result(entry & SOAK_ENTRY_SMAP,
+			     map_free ? after & SOAK_ENTRY_MAP_LINKED : after & SOAK_ENTRY_SMAP,
+			     entry & SOAK_ENTRY_MAP_LINKED, doubt, duration);
+	storage = lock_result(entry & SOAK_ENTRY_STORAGE,
+			      map_free ? after & SOAK_ENTRY_STORAGE
+				       : after & SOAK_ENTRY_STORAGE_LINKED,
+			      entry & SOAK_ENTRY_STORAGE_LINKED, doubt, duration);
+	visit->bucket = bucket;
+	visit->storage = storage;
+	visit->state = state;
+	visit->duration_us = duration / 1000;
+	visit->pid = 0;
+	if (visit->visits < 255)
+		visit->visits++;
+
+	if (bucket < SOAK_LOCK_NR && storage < SOAK_LOCK_NR) {
+		if (map_free)
+			inc(c->visits[SOAK_MAP_FREE][bucket][storage]);
+		else
+			inc(c->visits[SOAK_DESTROY][bucket][storage]);
+	}
+	if (state & (map_free ? STATE_MAP_UNLINKED : STATE_STORAGE_UNLINKED)) {
+		if (map_free)
+			inc(c->lockless[SOAK_MAP_FREE]);
+		else
+			inc(c->lockless[SOAK_DESTROY]);
+	}
+	count_max(visit_max_ns, duration);
+	if (!has_failed(bucket) && !has_failed(storage))
+		return;
+	visit->failed = 1;
+	if (has_failed(bucket))
+		count_fault(slot, map_free ? SOAK_SITE_MAP_FREE_BUCKET : SOAK_SITE_DESTROY_BUCKET,
+			    bucket, duration);
+	if (has_failed(storage))
+		count_fault(slot, map_free ? SOAK_SITE_MAP_FREE_STORAGE : SOAK_SITE_DESTROY_STORAGE,
+			    storage, duration);
+}
+
+/* Programs, in pairs where a lost event would be a false leak. */
+
+#define BORN_PROGRAM(suffix, copy)                                                            \
+	SEC("fexit/bpf_selem_alloc")                                                          \
+	int BPF_PROG(selem_alloc_##suffix, struct bpf_local_storage_map *smap)                \
+	{                                                                                     \
+		selem_born(ret_of(ctx), smap, arg_of(ctx, 1), copy);                          \
+		return 0;                                                                     \
+	}                                                                                     \
+                                                                                              \
+	SEC("fexit/bpf_local_storage_alloc")                                                  \
+	int BPF_PROG(storage_alloc_##suffix, void *owner, struct bpf_local_storage_map *smap, \
+		     struct bpf_local_storage_elem *first)                                    \
+	{                                                                                     \
+		struct soak_slot *slot;                                                       \
+                                                                                              \
+		if ((int)ret_of(ctx) || !is_ready())                                          \
+			return 0;                                                             \
+		slot = slot_of(arg_of(ctx, 2));                                               \
+		if (slot)                                                                     \
+			storage_born(read_u64(&first->local_storage), slot, copy);            \
+		return 0;                                                                     \
+	}
+
+BORN_PROGRAM(a, COPY_A)
+BORN_PROGRAM(b, COPY_B)
+
+/*
+ * Each place where a selem or a storage is handed to be freed. Which exist as functions differs
+ * between kernels and builds, and the daemon attaches what is there: kvfree_call_rcu() serves
+ * kfree_rcu() of both kinds (mm/slab_common.c), told apart by where the rcu_head lies.
+ */
+#define FREE_PROGRAM(suffix, copy)                                                                \
+	SEC("fentry/kvfree_call_rcu")                                                             \
+	int BPF_PROG(kvfree_##suffix)                                                             \
+	{                                                                                         \
+		__u64 object, offset;                                                             \
+                                                                                                  \
+		if (!is_ready())                                                                  \
+			return 0;                                                                 \
+		object = arg_of(ctx, 1);                                                          \
+		offset = arg_of(ctx, 0) - object;                                                 \
+		if (offset == bpf_core_field_offset(struct bpf_local_storage_elem, rcu))          \
+			selem_freed(object, copy, SEEN_QUEUED);                                   \
+		if (offset == bpf_core_field_offset(struct bpf_local_storage, rcu))               \
+			storage_freed(object, copy, SEEN_QUEUED);                                 \
+		return 0;                                                                         \
+	}                                                                                         \
+                                                                                                  \
+	SEC("fentry/bpf_selem_free_trace_rcu")                                                    \
+	int BPF_PROG(selem_trace_##suffix)                                                        \
+	{                                                                                         \
+		if (is_ready())                                                                   \
+			selem_freed(arg_of(ctx, 0) - bpf_core_field_offset(                       \
+							     struct bpf_local_storage_elem, rcu), \
+				    copy, SEEN_TRACE);                                            \
+		return 0;                                                                         \
+	}                                                                                         \
+                                                                                                  \
+	SEC("fentry/bpf_selem_free_rcu")                                                          \
+	int BPF_PROG(selem_rcu_##suffix)                                                          \
+	{                                                                                         \
+		if (is_ready())                                                                   \
+			selem_freed(arg_of(ctx, 0) - bpf_core_field_offset(                       \
+							     struct bpf_local_storage_elem, rcu), \
+				    copy, SEEN_QUEUED);                                           \
+		return 0;                                                                         \
+	}                                                                                         \
+                                                                                                  \
+	SEC("fentry/bpf_local_storage_free_trace_rcu")                                            \
+	int BPF_PROG(storage_trace_##suffix)                                                      \
+	{                                                                                         \
+		if (is_ready())                                                                   \
+			storage_freed(arg_of(ctx, 0) - bpf_core_field_offset(                     \
+							       struct bpf_local_storage, rcu),    \
+				      copy, SEEN_TRACE);                                          \
+		return 0;                                                                         \
+	}                                                                                         \
+                                                                                                  \
+	SEC("fentry/bpf_local_storage_free_rcu")                                                  \
+	int BPF_PROG(storage_rcu_##suffix)                                                        \
+	{                                                                                         \
+		if (is_ready())                                                                   \
+			storage_freed(arg_of(ctx, 0) - bpf_core_field_offset(                     \
+							       struct bpf_local_storage, rcu),    \
+				      copy, SEEN_QUEUED);                                         \
+		return 0;                                                                         \
+	}
+
+FREE_PROGRAM(a, COPY_A)
+FREE_PROGRAM(b, COPY_B)
+
+SEC("fentry/bpf_selem_unlink_nofail")
+int BPF_PROG(nofail_enter, struct bpf_local_storage_elem *selem, void *bucket)
+{
+	if (is_ready())
+		visit_enter(selem, arg_of(ctx, 0), bucket != NULL);
+	return 0;
+}
+
+SEC("fexit/bpf_selem_unlink_nofail")
+int BPF_PROG(nofail_exit, struct bpf_local_storage_elem *selem, void *bucket)
+{
+	if (is_ready())
+		visit_exit(selem, arg_of(ctx, 0), bucket != NULL);
+	return 0;
+}
+
+SEC("fentry/bpf_local_storage_destroy")
+int BPF_PROG(destroy_enter)
+{
+	struct soak_storage *slot;
+
+	if (!is_ready())
+		return 0;
+	slot = storage_of(arg_of(ctx, 0));
+	if (!slot)
+		return 0;
+	slot->destroy_ns = bpf_ktime_get_ns();
+	inc(count()->destroys);
+	return 0;
+}
+
+SEC("fexit/bpf_local_storage_destroy")
+int BPF_PROG(destroy_exit)
+{
+	struct soak_storage *slot;
+	__u64 duration;
+
+	if (!is_ready())
+		return 0;
+	slot = storage_of(arg_of(ctx, 0));
+	if (!slot || !slot->destroy_ns)
+		return 0;
+	__sync_fetch_and_or(&slot->flags, SOAK_DESTROYED);
+	inc(count()->destroys_done);
+	duration = bpf_ktime_get_ns() - slot->destroy_ns;
+	count_max(destroy_max_ns, duration);
+	return 0;
+}
+
+SEC("fentry/bpf_local_storage_map_free")
+int BPF_PROG(map_free_enter, struct bpf_map *map)
+{
+	__u64 address = arg_of(ctx, 0);
+
+	if (!is_ready() || !is_our_map(map))
+		return 0;
+	inc(count()->map_frees);
+	for (int i = 0; i < SOAK_MAP_FREES; i++) {
+		if (map_frees[i].map || __sync_val_compare_and_swap(&map_frees[i].map, 0, address))
+			continue;
+		map_frees[i].map_id = map->id;
+		map_frees[i].start_ns = bpf_ktime_get_ns();
+		return 0;
+	}
+	return 0;
+}
+
+/* The map is freed memory by now: known by its address alone. */
+SEC("fexit/bpf_local_storage_map_free")
+int BPF_PROG(map_free_exit)
+{
+	__u64 map = arg_of(ctx, 0), duration;
+
+	if (!is_ready())
+		return 0;
+	for (int i = 0; i < SOAK_MAP_FREES; i++) {
+		if (map_frees[i].map != map)
+			continue;
+		duration = bpf_ktime_get_ns() - map_frees[i].start_ns;
+		map_frees[i].start_ns = 0;
+		map_frees[i].map = 0;
+		inc(count()->map_frees_done);
+		count_max(map_free_max_ns, duration);
+		return 0;
+	}
+	return 0;
+}
+
+/* Nothing else may be charged to a dying socket by now: __sk_destruct() in net/core/sock.c. */
+SEC("fexit/bpf_sk_storage_free")
+int BPF_PROG(sk_storage_free_exit, struct sock *sk)
+{
+	if (!is_ready())
+		return 0;
+	inc(count()->omem_checked);
+	if (sk->sk_omem_alloc.counter)
+		inc(count()->omem_mismatch);
+	return 0;
+}
+
+/* Errors that the storage functions hand back. */
+
+static __always_inline __u32 error_class(long error)
+{
+	switch (error) {
+	case -12:
+		return SOAK_ERR_ENOMEM;
+	case -11:
+		return SOAK_ERR_EAGAIN;
+	case -17:
+		return SOAK_ERR_EEXIST;
+	case -2:
+		return SOAK_ERR_ENOENT;
+	case -110:
+		return SOAK_ERR_ETIMEDOUT;
+	case -35:
+		return SOAK_ERR_EDEADLK;
+	default:
+		return SOAK_ERR_OTHER;
+	}
+}
+
+#define count_error(op, site, error)                   \
+	({                                             \
+		__u32 _class = error_class(error);     \
+		inc(count()->errors[op][_class]);      \
+		if (_class == SOAK_ERR_ETIMEDOUT)      \
+			inc(count()->timeouts[site]);  \
+		if (_class == SOAK_ERR_EDEADLK)        \
+			inc(count()->deadlocks[site]); \
+	})
+
+SEC("fexit/bpf_local_storage_update")
+int BPF_PROG(update_exit, void *owner, struct bpf_local_storage_map *smap)
+{
+	__u64 ret = ret_of(ctx);
+
+	if (ret < (__u64)-4095LL || !is_ready() || !is_our_map(&smap->map))
+		return 0;
+	count_error(SOAK_OP_UPDATE, SOAK_SITE_UPDATE, (long)ret);
+	return 0;
+}
+
+SEC("fexit/bpf_selem_unlink")
+int BPF_PROG(unlink_exit)
+{
+	__u64 ret = ret_of(ctx);
+
+	if (!(int)ret || !is_ready() || !slot_of(arg_of(ctx, 0)))
+		return 0;
+	count_error(SOAK_OP_DELETE, SOAK_SITE_DELETE, (long)(int)ret);
+	return 0;
+}
+
+/* Any socket's: a failed clone says nothing about whose map it was. */
+SEC("fexit/bpf_sk_storage_clone")
+int BPF_PROG(clone_exit)
+{
+	__u64 ret = ret_of(ctx);
+
+	if (!(int)ret || !is_ready() || bpf_get_current_pid_tgid() >> 32 != soak_tgid)
+		return 0;
+	count_error(SOAK_OP_CLONE, SOAK_SITE_CLONE, (long)(int)ret);
+	return 0;
+}
+
+/* Looks at the memory of a residual: run by the daemon with BPF_PROG_RUN. */
+SEC("syscall")
+int inspect(struct soak_inspect *args)
+{
+	struct bpf_local_storage_elem *selem = (void *)args->selem;
+
+	args->readable = 0;
+	if (bpf_probe_read_kernel(&args->map_pprev, 8, &selem->map_node.pprev) ||
+	    bpf_probe_read_kernel(&args->storage_pprev, 8, &selem->snode.pprev) ||
+	    bpf_probe_read_kernel(&args->storage, 8, &selem->local_storage) ||
+	    bpf_probe_read_kernel(&args->smap, 8, &selem->sdata.smap))
+		return 0;
+	if (bpf_core_field_exists(selem->state))
+		bpf_probe_read_kernel(&args->state, 4, &selem->state);
+	bpf_probe_read_kernel(&args->value, sizeof(args->value),
+			      (void *)(args->selem + DATA_OFFSET));
+	args->readable = 1;
+	return 0;
+}
+
+#endif

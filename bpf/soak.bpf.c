@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
+ * ledger observes and never acts, stall acts and never observes.
+ */
+#include "vmlinux.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "soak_abi.h"
+
+#include "maps.bpf.h"
+
+#include "ledger.bpf.h"
+
+#include "fill.bpf.h"
+#include "stall.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one header shared by the BPF programs and the daemon: the layout of every map that both
+ * sides touch. Plain C, fixed-size types only; anything that changes here changes
+ * SOAK_ABI_VERSION. The BPF side writes with atomics, the daemon only reads, except for
+ * struct soak_control and struct soak_plan, whose owners are named at each field.
+ */
+#ifndef SOAK_ABI_H
+#define SOAK_ABI_H
+
+#define SOAK_ABI_VERSION 1
+
+/* The first eight bytes of the name of every storage map that we create ("bpfsoak_..."). */
+#define SOAK_MAP_PREFIX	 "bpfsoak_"
+#define SOAK_VALUE_MAGIC 0x6b616f7366706221ULL
+
+/* Which teardown path makes a visit of bpf_selem_unlink_nofail() (bpf_local_storage.c). */
+enum soak_side {
+	SOAK_MAP_FREE, /* b != NULL: bpf_local_storage_map_free(), in a kworker */
+	SOAK_DESTROY,  /* b == NULL: bpf_local_storage_destroy(), the owner dies */
+	SOAK_SIDE_NR,
+};
+
+/* Which acquisition failed. */
+enum soak_site {
+	SOAK_SITE_MAP_FREE_BUCKET,
+	SOAK_SITE_MAP_FREE_STORAGE,
+	SOAK_SITE_DESTROY_BUCKET,
+	SOAK_SITE_DESTROY_STORAGE,
+	SOAK_SITE_UPDATE, /* bpf_local_storage_update(), either lock */
+	SOAK_SITE_DELETE, /* bpf_selem_unlink(), either lock */
+	SOAK_SITE_CLONE,  /* bpf_sk_storage_clone() */
+	SOAK_SITE_NR,
+};
+
+/* The result of one lock of one visit, as far as the selem shows it afterwards. */
+enum soak_lock_result {
+	SOAK_LOCK_OK,
+	SOAK_LOCK_TIMEOUT,
+	SOAK_LOCK_DEADLOCK, /* failed far earlier than any timeout could */
+	SOAK_LOCK_GONE,	    /* taken, but the element had left that list already */
+	SOAK_LOCK_SKIPPED,  /* not attempted: the pointer was NULL at entry */
+	SOAK_LOCK_EITHER,   /* both sides raced: failed or not, cannot be told */
+	SOAK_LOCK_NR,
+};
+
+/* Who owns the storage. */
+enum soak_kind {
+	SOAK_SK,
+	SOAK_TASK,
+	SOAK_KIND_NR,
+};
+
+/* Which call chain freed a selem. */
+enum soak_free {
+	SOAK_FREE_MAP_FREE,
+	SOAK_FREE_DESTROY,
+	SOAK_FREE_PROGRAM, /* delete, replace and error paths of programs and syscalls */
+	SOAK_FREE_NR,
+};
+
+/* Errors handed back by the storage functions, by function. */
+enum soak_op {
+	SOAK_OP_UPDATE,
+	SOAK_OP_DELETE,
+	SOAK_OP_CLONE,
+	SOAK_OP_NR,
+};
+
+enum soak_err {
+	SOAK_ERR_ENOMEM,
+	SOAK_ERR_EAGAIN,
+	SOAK_ERR_EEXIST,
+	SOAK_ERR_ENOENT,
+	SOAK_ERR_ETIMEDOUT,
+	SOAK_ERR_EDEADLK,
+	SOAK_ERR_OTHER,
+	SOAK_ERR_NR,
+};
+
+/* One per possible CPU; added to atomically, by that CPU only, hence no shared cache line. */
+struct soak_counters {
+	unsigned long long births[SOAK_KIND_NR];
+	unsigned long long frees[SOAK_FREE_NR];
+	unsigned long long frees_by_cmpxchg; /* of the above: state was TOFREE */
+	unsigned long long storage_births;
+	unsigned long long storage_frees;
+	unsigned long long storage_freed_twice;
+	unsigned long long visits[SOAK_SIDE_NR][SOAK_LOCK_NR][SOAK_LOCK_NR]; /* bucket, storage */
+	unsigned long long lockless[SOAK_SIDE_NR];
+	unsigned long long timeouts[SOAK_SITE_NR];
+	unsigned long long deadlocks[SOAK_SITE_NR];
+	unsigned long long double_frees;
+	unsigned long long reborn;	  /* address handed out again: its free was missed */
+	unsigned long long table_full;	  /* selem births that found no slot */
+	unsigned long long storage_full;  /* bpf_local_storage births that found no slot */
+	unsigned long long faults_lost;	  /* fault log was full */
+	unsigned long long unknown_frees; /* a value of ours freed without a known birth */
+	unsigned long long omem_checked;
+	unsigned long long omem_mismatch;
+	unsigned long long destroys;
+	unsigned long long destroys_done;
+	unsigned long long map_frees;
+	unsigned long long map_frees_done;
+	unsigned long long filled[SOAK_KIND_NR];      /* values written by the fill programs */
+	unsigned long long fill_failed[SOAK_KIND_NR]; /* storage_get(CREATE) returned NULL */
+	unsigned long long prog_deletes;
+	unsigned long long errors[SOAK_OP_NR][SOAK_ERR_NR];
+	unsigned long long stalls[SOAK_SITE_NR]; /* holders stalled, by the site they aim at */
+	unsigned long long rendezvous;		 /* visits held back */
+	unsigned long long rendezvous_met;	 /* of those, the other side arrived */
+	unsigned long long destroy_max_ns;
+	unsigned long long map_free_max_ns;
+	unsigned long long visit_max_ns;
+} __attribute__((aligned(128)));
+
+/* struct soak_slot.flags. A and B: the two copies of each ledger program (see ledger.bpf.h). */
+#define SOAK_BORN_A	   (1u << 0)
+#define SOAK_BORN_B	   (1u << 1)
+#define SOAK_FREED_A	   (1u << 2)
+#define SOAK_FREED_B	   (1u << 3)
+#define SOAK_FREED	   (SOAK_FREED_A | SOAK_FREED_B)
+#define SOAK_FREED_TRACE_A (1u << 4) /* seen in an RCU tasks trace callback */
+#define SOAK_FREED_TRACE_B (1u << 5)
+#define SOAK_DOUBLE	   (1u << 6)
+#define SOAK_DESTROYED	   (1u << 7) /* storages only: destroy() has returned */
+
+/* What one side did to one selem: its last visit. */
+struct soak_visit {
+	unsigned char visits; /* saturates at 255 */
+	unsigned char bucket; /* enum soak_lock_result */
+	unsigned char storage;
+	unsigned char state;	     /* selem->state after the visit */
+	unsigned int pid;	     /* thread of a visit under way, 0 when none is */
+	unsigned long long entry_ns; /* ktime, 0 when never visited */
+	unsigned int duration_us;
+	unsigned char entry_bits; /* SOAK_ENTRY_*: what the selem looked like at entry */
+	unsigned char failed;	  /* any visit of this side failed a lock */
+	unsigned char pad[2];
+};
+
+#define SOAK_ENTRY_SMAP		  (1u << 0)
+#define SOAK_ENTRY_STORAGE	  (1u << 1)
+#define SOAK_ENTRY_MAP_LINKED	  (1u << 2)
+#define SOAK_ENTRY_STORAGE_LINKED (1u << 3)
+#define SOAK_ENTRY_SEEN		  (1u << 4)
+
+/* One selem, from birth until its slot is needed again after its free. */
+struct soak_slot {
+	unsigned long long key; /* address of the selem, 0: never used */
+	unsigned int flags;
+	unsigned int map_id;
+	unsigned long long owner;
+	unsigned long long storage;
+	unsigned long long birth_ns;
+	unsigned long long free_ns;
+	struct soak_visit visit[SOAK_SIDE_NR];
+	unsigned short kind;
+	unsigned short elem_size;
+	unsigned int free_by; /* enum soak_free */
+};
+
+/* One bpf_local_storage. */
+struct soak_storage {
+	unsigned long long key;
+	unsigned int flags;
+	unsigned int kind;
+	unsigned long long owner;
+	unsigned long long birth_ns;
+	unsigned long long destroy_ns; /* destroy() entered, 0 if not */
+	unsigned long long free_ns;
+	unsigned long long pad[2];
+};
+
+/* The tables are set associative: an address may live in any slot of its set. */
+#define SOAK_WAYS 8
+
+struct soak_set {
+	struct soak_slot slot[SOAK_WAYS];
+};
+
+struct soak_storage_set {
+	struct soak_storage slot[SOAK_WAYS];
+};
+
+/* A failed lock: appended, never overwritten. */
+struct soak_fault {
+	unsigned long long ns; /* ktime; 0 while being written */
+	unsigned long long selem;
+	unsigned long long storage;
+	unsigned long long owner;
+	unsigned int map_id;
+	unsigned short site;   /* enum soak_site */
+	unsigned short result; /* enum soak_lock_result */
+	unsigned int duration_us;
+	unsigned int pid;
+};
+
+#define SOAK_FAULTS 65536
+
+/* A map_free() under way. */
+struct soak_map_free {
+	unsigned long long map; /* address, 0: free entry */
+	unsigned long long start_ns;
+	unsigned int map_id;
+	unsigned int pad;
+};
+
+#define SOAK_MAP_FREES 256
+
+/* Head of every value that we store. */
+struct soak_value {
+	unsigned long long magic;
+	unsigned long long cookie;
+	unsigned int plan;  /* index of a struct soak_plan plus one; 0: ordinary churn */
+	unsigned int role;  /* enum soak_role */
+	unsigned int size;  /* of the whole value */
+	unsigned int check; /* low word of cookie xor size */
+};
+
+/* Scripted encounters of the stall backend; see inject/stall.c for the choreography. */
+enum soak_role {
+	SOAK_ROLE_NONE,
+	SOAK_ROLE_HOLD_STORAGE, /* map_free stalls here under the storage lock */
+	SOAK_ROLE_HOLD_BUCKET,	/* map_free stalls here under the bucket lock */
+	SOAK_ROLE_MEET_BUCKET,	/* map_free waits here until destroy holds the bucket lock */
+	SOAK_ROLE_VICTIM,
+};
+
+enum soak_plan_state {
+	SOAK_PLAN_IDLE,
+	SOAK_PLAN_ARMED,   /* daemon: owners filled, maps about to be closed */
+	SOAK_PLAN_WAITING, /* BPF: one side waits in a rendezvous */
+	SOAK_PLAN_HOLDING, /* BPF: a lock is held and its holder is stalled */
+	SOAK_PLAN_DONE,	   /* BPF: the holder let go */
+};
+
+struct soak_plan {
+	unsigned int state;		  /* enum soak_plan_state */
+	unsigned int timeouts;		  /* BPF: failed locks seen in this plan's selems */
+	unsigned long long stall_ns;	  /* daemon: how long to hold */
+	unsigned long long rendezvous_ns; /* daemon: how long to wait for the other side */
+	unsigned long long bucket;	  /* BPF: address of the bucket in question, 0: none */
+	unsigned long long held_ns;	  /* BPF: how long the lock was really held */
+	unsigned long long cookie;	  /* BPF: of the value whose visit waits */
+	unsigned long long pad[2];
+};
+
+#define SOAK_PLANS 64
+
+/* Maps that the fill programs fill: shapes by slots. */
+#define SOAK_SHAPES	 3
+#define SOAK_MAPS_MAX	 8
+#define SOAK_SIZE_SMALL	 40
+#define SOAK_SIZE_MEDIUM 200
+#define SOAK_SIZE_LARGE	 1000
+
+/* Written by the daemon, read by the programs. */
+struct soak_control {
+	unsigned int ready;	  /* 0: programs return at once */
+	unsigned int fill_sk;	  /* fill at socket birth */
+	unsigned int fill_task;	  /* fill at task birth */
+	unsigned int maps;	  /* slots in use of each shape, at most SOAK_MAPS_MAX */
+	unsigned int delete_mask; /* 1 in (mask + 1) fills is deleted by the program; 0: none */
+	unsigned int stall;	  /* 1: plans are obeyed */
+	unsigned int drop_free;	  /* test hook: drop this many free events */
+	unsigned int forge_free;  /* test hook: count this many frees twice */
+};
+
+/* In and out of the program that looks at the memory of a residual. */
+struct soak_inspect {
+	unsigned long long selem; /* in: address */
+	unsigned long long map_pprev;
+	unsigned long long storage_pprev;
+	unsigned long long storage;
+	unsigned long long smap;
+	unsigned int state;
+	unsigned int readable; /* out: 0 when the address could not be read */
+	struct soak_value value;
+};
+
+#ifdef __cplusplus
+#error "C only"
+#endif
+
+_Static_assert(sizeof(struct soak_visit) == 24, "soak_visit layout");
+_Static_assert(sizeof(struct soak_slot) == 104, "soak_slot layout");
+_Static_assert(sizeof(struct soak_storage) == 64, "soak_storage layout");
+_Static_assert(sizeof(struct soak_fault) == 48, "soak_fault layout");
+_Static_assert(sizeof(struct soak_value) == 32, "soak_value layout");
+_Static_assert(sizeof(struct soak_plan) == 64, "soak_plan layout");
+
+#endif

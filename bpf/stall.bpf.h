@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The stall backend's half in the kernel: holds a storage lock or a bucket lock past the kernel's
+ * own timeout, so that another CPU's acquisition fails as it would behind any holder that took
+ * too long. Nothing is forced: the lock words, the timeouts and the errors are the kernel's.
+ *
+ * Which selem is stalled on, and where, stands in its value (plan and role), written by
+ * inject/stall.c. The functions attached to are called inside the critical sections of
+ * bpf_selem_unlink_nofail() (kernel/bpf/bpf_local_storage.c):
+ *   bpf_selem_unlink_storage_nolock_misc()  storage lock held, map_free side
+ *   bpf_obj_free_fields()                   bucket lock held, either side
+ */
+#ifndef SOAK_STALL_BPF_H
+#define SOAK_STALL_BPF_H
+
+struct spin {
+	__u64 end;
+	struct soak_plan *plan;
+	__u32 until; /* plan state that ends the wait early, 0: none */
+};
+
+static __always_inline bool spin_over(const struct spin *spin)
+{
+	if (!control.stall || bpf_ktime_get_ns() >= spin->end)
+		return true;
+	return spin->until && *(volatile __u32 *)&spin->plan->state == spin->until;
+}
+
+static long spin_inner(__u32 i, void *context)
+{
+	return spin_over(context);
+}
+
+/* One bpf_loop() ends after 8 million turns, which a fast machine does in less than a stall. */
+static long spin_outer(__u32 i, void *context)
+{
+	bpf_loop(1 << 22, spin_inner, context, 0);
+	return spin_over(context);
+}
+
+static __always_inline void spin_for(struct soak_plan *plan, __u64 ns, __u32 until)
+{
+	struct spin spin = { .end = bpf_ktime_get_ns() + ns, .plan = plan, .until = until };
+
+	bpf_loop(256, spin_outer, &spin, 0);
+}
+
+static __always_inline bool plan_moves(struct soak_plan *plan, __u32 from, __u32 to)
+{
+	return __sync_val_compare_and_swap(&plan->state, from, to) == from;
+}
+
+static __always_inline void hold(struct soak_plan *plan, __u32 from, __u32 site)
+{
+	__u64 start = bpf_ktime_get_ns();
+
+	if (!plan_moves(plan, from, SOAK_PLAN_HOLDING))
+		return;
+	spin_for(plan, plan->stall_ns, 0);
+	plan->held_ns = bpf_ktime_get_ns() - start;
+	plan_moves(plan, SOAK_PLAN_HOLDING, SOAK_PLAN_DONE);
+	inc(count()->stalls[site & 7]);
+}
+
+/* The bucket that select_bucket() would choose. */
+static __always_inline __u64 bucket_of(__u64 selem)
+{
+	struct bpf_local_storage_elem *elem = (void *)selem;
+	struct bpf_local_storage_map *smap = NULL;
+	__u64 buckets = 0, storage = 0;
+	__u32 log = 0;
+
+	bpf_probe_read_kernel(&smap, 8, &elem->sdata.smap);
+	bpf_probe_read_kernel(&storage, 8, &elem->local_storage);
+	if (!smap || !storage)
+		return 0;
+	bpf_probe_read_kernel(&buckets, 8, &smap->buckets);
+	bpf_probe_read_kernel(&log, 4, &smap->bucket_log);
+	/* hash_ptr() of include/linux/hash.h */
+	return buckets + ((storage * 0x61c8864680b583ebULL) >> ((64 - log) & 63)) *
+				 bpf_core_type_size(struct bpf_local_storage_map_bucket);
+}
+
+static __always_inline struct soak_plan *plan_with_role(__u64 selem, struct soak_value *value)
+{
+	if (!read_value(selem, value))
+		return NULL;
+	return plan_of(value);
+}
+
+/*
+ * The rendezvous: map_free has arrived at a selem and holds nothing yet; wait here until destroy
+ * of another owner holds the same bucket's lock, or for as long as the plan allows.
+ */
+SEC("fentry/bpf_selem_unlink_nofail")
+int BPF_PROG(stall_meet)
+{
+	struct soak_value value;
+	struct soak_plan *plan;
+
+	__u64 bucket = arg_of(ctx, 1);
+
+	if (!bucket || !control.stall)
+		return 0;
+	plan = plan_with_role(arg_of(ctx, 0), &value);
+	if (!plan || value.role != SOAK_ROLE_MEET_BUCKET)
+		return 0;
+	plan->bucket = bucket;
+	plan->cookie = value.cookie;
+	if (!plan_moves(plan, SOAK_PLAN_ARMED, SOAK_PLAN_WAITING))
+		return 0;
+	inc(count()->rendezvous);
+	spin_for(plan, plan->rendezvous_ns, SOAK_PLAN_HOLDING);
+	if (plan->state == SOAK_PLAN_HOLDING)
+		inc(count()->rendezvous_met);
+	else
+		plan_moves(plan, SOAK_PLAN_WAITING, SOAK_PLAN_DONE);
+	return 0;
+}
+
+SEC("fentry/bpf_selem_unlink_storage_nolock_misc")
+int BPF_PROG(stall_storage)
+{
+	struct soak_value value;
+	struct soak_plan *plan;
+
+	/* pin_owner, the fifth argument: only map_free's visit of nofail sets it. */
+	if (!(__u8)arg_of(ctx, 4) || !control.stall)
+		return 0;
+	plan = plan_with_role(arg_of(ctx, 0), &value);
+	if (plan && value.role == SOAK_ROLE_HOLD_STORAGE)
+		hold(plan, SOAK_PLAN_ARMED, SOAK_SITE_DESTROY_STORAGE);
+	return 0;
+}
+
+static __always_inline void stall_under_bucket(const struct soak_slot *slot, __u64 selem)
+{
+	__u32 me = current_thread();
+	struct soak_value value;
+	struct soak_plan *plan;
+
+	plan = plan_with_role(selem, &value);
+	if (!plan)
+		return;
+	if (value.role == SOAK_ROLE_HOLD_BUCKET && slot->visit[SOAK_MAP_FREE].pid == me)
+		hold(plan, SOAK_PLAN_ARMED, SOAK_SITE_DESTROY_BUCKET);
+	if (value.role == SOAK_ROLE_MEET_BUCKET && slot->visit[SOAK_DESTROY].pid == me &&
+	    plan->state == SOAK_PLAN_WAITING && plan->bucket == bucket_of(selem))
+		hold(plan, SOAK_PLAN_WAITING, SOAK_SITE_MAP_FREE_BUCKET);
+}
+
+SEC("fentry/bpf_obj_free_fields")
+int BPF_PROG(stall_bucket)
+{
+	__u64 selem = arg_of(ctx, 1) - DATA_OFFSET;
+	struct soak_slot *slot;
+
+	if (!control.stall)
+		return 0;
+	slot = slot_of(selem);
+	if (slot)
+		stall_under_bucket(slot, selem);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel types that our programs read, reduced to the fields they read. CO-RE relocates every
+ * access against the running kernel's BTF, so order and offsets here mean nothing; a wrong name
+ * shows at load time. Kernel source of each type: include/linux/bpf_local_storage.h,
+ * include/linux/bpf.h, include/net/sock.h, include/linux/sched.h, include/linux/net.h.
+ */
+#ifndef SOAK_VMLINUX_H
+#define SOAK_VMLINUX_H
+
+typedef signed char __s8;
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16;
+typedef int __s32;
+typedef unsigned int __u32;
+typedef long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+typedef _Bool bool;
+#define true 1
+#define false 0
+#define NULL ((void *)0)
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+
+#define BPF_F_NO_PREALLOC	       (1U << 0)
+#define BPF_F_CLONE		       (1U << 9)
+#define BPF_F_MMAPABLE		       (1U << 10)
+#define BPF_LOCAL_STORAGE_GET_F_CREATE (1ULL << 0)
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+	int counter;
+} atomic_t;
+
+struct hlist_node {
+	struct hlist_node *next, **pprev;
+};
+
+struct callback_head {
+	struct callback_head *next;
+};
+
+struct bpf_map {
+	enum bpf_map_type map_type;
+	__u32 id;
+	char name[16];
+};
+
+struct bpf_local_storage_map_bucket {
+	void *list;
+};
+
+struct bpf_local_storage_map {
+	struct bpf_map map;
+	struct bpf_local_storage_map_bucket *buckets;
+	__u32 bucket_log;
+	__u16 elem_size;
+};
+
+struct bpf_local_storage_data {
+	struct bpf_local_storage_map *smap;
+	__u8 data[0];
+};
+
+struct bpf_local_storage {
+	void *owner;
+	struct callback_head rcu;
+};
+
+/* state came with bpf_selem_unlink_nofail(): guard every use by bpf_core_field_exists(). */
+struct bpf_local_storage_elem {
+	struct hlist_node map_node;
+	struct hlist_node snode;
+	struct bpf_local_storage *local_storage;
+	struct callback_head rcu;
+	atomic_t state;
+	struct bpf_local_storage_data sdata;
+};
+
+struct sock {
+	atomic_t sk_omem_alloc;
+};
+
+struct socket {
+	struct sock *sk;
+};
+
+struct task_struct {
+	int pid;
+	int tgid;
+};
+
+#pragma clang attribute pop
+
+#endif

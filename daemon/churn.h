@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The workers: threads pinned across CPUs that make owners, use their storage through bpf(2), and
+ * kill them, at times at the same moment as the maps. They know nothing of oracles; what they
+ * did is read from outside while they run.
+ */
+#ifndef SOAK_CHURN_H
+#define SOAK_CHURN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pool.h"
+#include "programs.h"
+#include "snapshot.h"
+
+struct churn;
+
+struct churn_options {
+	unsigned int workers; /* 1 .. SNAPSHOT_WORKERS */
+	unsigned int owners;  /* alive at most, each worker */
+	unsigned int maps;    /* pool slots of each shape */
+	uint64_t seed;
+	bool verify; /* read values back */
+};
+
+/* Everything is borrowed. Returns 0 or -errno. */
+int churn_new(const struct churn_options *options, const struct programs *programs,
+	      struct pool *pool, struct churn **ret);
+
+int churn_start(struct churn *churn);
+
+/* Asks all workers to stop, without waiting; churn_is_idle() tells when they have. */
+void churn_request_stop(struct churn *churn);
+
+/* Stops all workers and joins them; every owner is dead then. */
+void churn_stop(struct churn *churn);
+void churn_free(struct churn *churn);
+
+/* True when no worker is at work any more. */
+bool churn_is_idle(const struct churn *churn);
+
+/* Fills the workers' part of a snapshot. Any thread. */
+void churn_read(const struct churn *churn, struct snapshot *ret);
+
+/* Writes the value that belongs to a cookie: head, then a pattern that depends on it. */
+void churn_make_value(void *value, size_t size, uint64_t cookie, unsigned int plan,
+		      unsigned int role);
+
+/* True when the whole value is what churn_make_value() wrote for its own cookie. */
+bool churn_value_is_whole(const void *value, size_t size);
+
+enum soak_err churn_error_class(int error);
+
+#endif

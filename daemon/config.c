@@ -1,0 +1,1073 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The option table and everything that is derived from it: command line, configuration file,
+ * --help, the man page's OPTIONS and the dump of the effective values. Adding an option means
+ * adding one row here and one field in struct config. Runs in main(), before any thread.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+#include "bpf/soak_abi.h"
+#include "build_config.h"
+#include "log.h"
+#include "snapshot.h"
+#include "util.h"
+
+#define NSEC_PER_MIN  (60 * NSEC_PER_SEC)
+#define NSEC_PER_HOUR (60 * NSEC_PER_MIN)
+#define NSEC_PER_DAY  (24 * NSEC_PER_HOUR)
+#define KIB	      1024ULL
+#define MIB	      (1024 * KIB)
+#define TIB	      (1024 * 1024 * MIB)
+
+#define HELP_WIDTH   80
+#define HELP_INDENT  10
+#define WORD_LEN_MAX 32
+
+enum kind {
+	KIND_FLAG, /* bool; on the command line its value may be left out */
+	KIND_BOOL,
+	KIND_COUNT,
+	KIND_SEED,
+	KIND_SIZE,
+	KIND_DURATION,
+	KIND_CHOICE,
+	KIND_PATH,
+	KIND_COMMAND, /* no value at all: an option that stands for a command */
+	KIND_NR,
+};
+
+enum option_flags {
+	OPTION_NOT_IN_FILE = 1 << 0,
+	OPTION_HIDDEN = 1 << 1, /* from --help and the man page */
+	OPTION_NOT_FOR_RUN = 1 << 2,
+};
+
+struct option {
+	const char *key;
+	char letter; /* 0: none */
+	enum kind kind;
+	unsigned int flags;
+	size_t offset; /* of the target in struct config */
+	uint64_t min;
+	uint64_t max;
+	const char *const *names; /* of a choice, in the order of its enum */
+	const char *initial;	  /* as the user would write it; NULL: zero or none */
+	const char *arg;
+	const char *help;
+};
+
+#define TARGET(field) .offset = offsetof(struct config, field)
+
+static const char *const inject_names[] = {
+	[INJECT_AUTO] = "auto",
+	[INJECT_STALL] = "stall",
+	[INJECT_NONE] = "none",
+	[INJECT_NR] = NULL,
+};
+
+/* clang-format off */
+static const struct option options[] = {
+	{ "duration", 0, KIND_DURATION, 0, TARGET(duration_ns), 0, 3650 * NSEC_PER_DAY,
+	  .initial = "60s", .arg = "TIME",
+	  .help = "How long to run; 0 runs until stopped." },
+	{ "seed", 0, KIND_SEED, 0, TARGET(seed), 0, UINT64_MAX, .initial = "0", .arg = "NUMBER",
+	  .help = "Start of the random sequence that every worker's decisions follow; 0 picks "
+		  "one, which the report names." },
+	{ "workers", 0, KIND_COUNT, 0, TARGET(workers), 0, SNAPSHOT_WORKERS, .initial = "0",
+	  .arg = "NUMBER",
+	  .help = "Churn threads; 0 means one for each CPU that may be used, at least 2." },
+	{ "maps", 0, KIND_COUNT, 0, TARGET(maps), 1, SOAK_MAPS_MAX, .initial = "4",
+	  .arg = "NUMBER", .help = "Storage maps of each shape that are in use at a time." },
+	{ "owners", 0, KIND_COUNT, 0, TARGET(owners), 1, 4096, .initial = "24", .arg = "NUMBER",
+	  .help = "Live tasks and sockets that each worker keeps at most." },
+	{ "inject", 0, KIND_CHOICE, 0, TARGET(inject), 0, INJECT_NR - 1, inject_names,
+	  .initial = "auto", .arg = "MODE",
+	  .help = "How locks are made to fail: stall holds them past the kernel's timeout, none "
+		  "leaves them alone, auto is the best that this kernel offers." },
+	{ "slots", 0, KIND_SIZE, 0, TARGET(slots), 4096, 16 * MIB, .initial = "64K",
+	  .arg = "NUMBER",
+	  .help = "Elements that the ledger follows at a time, rounded up to a power of two." },
+	{ "leak-budget", 0, KIND_SIZE, 0, TARGET(leak_budget), 0, 1024 * TIB, .initial = "0",
+	  .arg = "SIZE",
+	  .help = "Leaked kernel memory at which the run ends with its verdict; 0 means a quarter "
+		  "of what is available at the start." },
+	{ "stall", 0, KIND_DURATION, 0, TARGET(stall_ns), 100 * NSEC_PER_MSEC, 5 * NSEC_PER_SEC,
+	  .initial = "300ms", .arg = "TIME",
+	  .help = "How long a lock is held at first; it grows until locks really time out." },
+	{ "stall-pause", 0, KIND_DURATION, 0, TARGET(stall_pause_ns), 0, NSEC_PER_HOUR,
+	  .initial = "100ms", .arg = "TIME", .help = "Pause between two stalls." },
+	{ "stuck", 0, KIND_DURATION, 0, TARGET(stuck_ns), 10 * NSEC_PER_SEC, NSEC_PER_HOUR,
+	  .initial = "60s", .arg = "TIME",
+	  .help = "A worker, a map or an owner that makes no progress for so long is a finding." },
+	{ "oracles", 0, KIND_BOOL, 0, TARGET(oracles), 0, 1, .initial = "yes", .arg = "yes|no",
+	  .help = "Watch the kernel; without it a run is INCONCLUSIVE, for benchmarks only." },
+	{ "stats-file", 0, KIND_PATH, 0, TARGET(stats_file), .arg = "FILE",
+	  .help = "Keep figures in this file, in the Prometheus text format." },
+	{ "stats-interval", 0, KIND_DURATION, 0, TARGET(stats_interval_ns), NSEC_PER_SEC,
+	  NSEC_PER_HOUR, .initial = "10s", .arg = "TIME",
+	  .help = "Time between two versions of the stats file." },
+	{ "report", 0, KIND_PATH, 0, TARGET(report_dir), .arg = "DIR",
+	  .help = "Write report.json to this directory, made if missing." },
+	{ "accept-panic", 0, KIND_FLAG, 0, TARGET(accept_panic), 0, 1, .initial = "no",
+	  .help = "Inject even where the kernel panics on a warning (panic_on_warn)." },
+	{ "quiet", 0, KIND_FLAG, 0, TARGET(quiet), 0, 1, .initial = "no",
+	  .help = "No progress lines." },
+	{ "verbose", 0, KIND_FLAG, 0, TARGET(verbose), 0, 1, .initial = "no",
+	  .help = "Debug messages, those of libbpf included." },
+	{ "config", 'c', KIND_PATH, OPTION_NOT_IN_FILE, TARGET(config_file), .arg = "FILE",
+	  .help = "Read options from this file, as \"key = value\" lines whose keys are the names "
+		  "of these options; the command line wins." },
+	{ "json", 0, KIND_FLAG, OPTION_NOT_IN_FILE | OPTION_NOT_FOR_RUN, TARGET(json), 0, 1,
+	  .initial = "no", .help = "With check: print JSON." },
+	{ "help", 'h', KIND_COMMAND, OPTION_NOT_IN_FILE, .min = COMMAND_HELP,
+	  .help = "Print this text." },
+	{ "version", 'V', KIND_COMMAND, OPTION_NOT_IN_FILE, .min = COMMAND_VERSION,
+	  .help = "Print the version." },
+	{ "dump-options", 0, KIND_COMMAND, OPTION_NOT_IN_FILE | OPTION_HIDDEN,
+	  .min = COMMAND_DUMP_OPTIONS, .help = "Print these options for the manual page." },
+#if SOAK_TEST_HOOKS
+	{ "test-drop-free", 0, KIND_COUNT, OPTION_HIDDEN, TARGET(test_drop_free), 0, 1000000,
+	  .initial = "0", .arg = "NUMBER", .help = "Drop so many free events." },
+	{ "test-forge-free", 0, KIND_COUNT, OPTION_HIDDEN, TARGET(test_forge_free), 0, 1000000,
+	  .initial = "0", .arg = "NUMBER", .help = "Report so many frees twice." },
+	{ "test-fake-warn", 0, KIND_FLAG, OPTION_HIDDEN, TARGET(test_fake_warn), 0, 1,
+	  .initial = "no", .help = "Write a fake WARNING to the kernel log." },
+#endif
+};
+/* clang-format on */
+
+_Static_assert(ARRAY_SIZE(options) <= 64, "one bit for each option in a mask");
+
+static const struct {
+	const char *name;
+	enum command command;
+	const char *help;
+} commands[] = {
+	{ "run", COMMAND_RUN, "soak this kernel and judge it" },
+	{ "check", COMMAND_CHECK, "show what this kernel offers" },
+	{ "help", COMMAND_HELP, "print this text" },
+	{ "version", COMMAND_VERSION, "print the version" },
+};
+
+/* Where a value came from, for messages. */
+struct origin {
+	const char *file; /* NULL: the command line */
+	unsigned int line;
+};
+
+static const struct origin command_line;
+
+/* Says what is wrong and where; -EINVAL, for the caller to return. */
+static int _printf_(3, 4)
+	complain(const struct origin *origin, const char *key, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		text = NULL;
+		return -ENOMEM;
+	}
+	if (origin->file)
+		log_error("%s:%u: %s: %s", origin->file, origin->line, key, text);
+	else
+		log_error("--%s: %s", key, text);
+	return -EINVAL;
+}
+
+/* Numbers ------------------------------------------------------------------------------------ */
+
+/* Decimal digits from *text on, which is moved past them. No sign, no blank, no overflow. */
+static int take_decimal(const char **text, uint64_t *ret)
+{
+	const char *p = *text;
+	uint64_t value = 0;
+
+	if (!isdigit((unsigned char)*p))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*p); p++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+			return -EINVAL;
+	}
+	*text = p;
+	*ret = value;
+	return 0;
+}
+
+static int parse_decimal(const char *text, uint64_t *ret)
+{
+	uint64_t value;
+
+	if (take_decimal(&text, &value) < 0 || *text)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+static int parse_hex(const char *text, uint64_t *ret)
+{
+	uint64_t value = 0;
+
+	if (!*text)
+		return -EINVAL;
+	for (; *text; text++) {
+		int c = tolower((unsigned char)*text);
+
+		if (!isxdigit(c) || value >> 60)
+			return -EINVAL;
+		value = value << 4 | (uint64_t)(isdigit(c) ? c - '0' : c - 'a' + 10);
+	}
+	*ret = value;
+	return 0;
+}
+
+/* Descending, which is also the order that parse_duration() demands. */
+static const struct {
+	const char *suffix;
+	uint64_t ns;
+} units[] = {
+	{ "d", NSEC_PER_DAY }, { "h", NSEC_PER_HOUR },	{ "m", NSEC_PER_MIN },
+	{ "s", NSEC_PER_SEC }, { "ms", NSEC_PER_MSEC }, { "us", NSEC_PER_USEC },
+	{ "ns", 1 },
+};
+
+static int find_unit(const char *suffix, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (strlen(units[i].suffix) == len && !strncmp(units[i].suffix, suffix, len))
+			return (int)i;
+	return -EINVAL;
+}
+
+int parse_duration(const char *text, uint64_t *ret_ns)
+{
+	uint64_t total = 0, value;
+	int previous = -1;
+
+	if (!parse_decimal(text, &value)) {
+		if (__builtin_mul_overflow(value, NSEC_PER_SEC, &total))
+			return -EINVAL;
+		*ret_ns = total;
+		return 0;
+	}
+	do {
+		size_t len;
+		int unit;
+
+		if (take_decimal(&text, &value) < 0)
+			return -EINVAL;
+		len = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+		unit = find_unit(text, len);
+		if (unit <= previous)
+			return -EINVAL;
+		if (__builtin_mul_overflow(value, units[unit].ns, &value) ||
+		    __builtin_add_overflow(total, value, &total))
+			return -EINVAL;
+		text += len;
+		previous = unit;
+	} while (*text);
+	*ret_ns = total;
+	return 0;
+}
+
+static const char size_suffixes[] = "KMGTPE";
+
+int parse_size(const char *text, uint64_t *ret)
+{
+	unsigned int shift = 0;
+	const char *suffix;
+	uint64_t value;
+
+	if (take_decimal(&text, &value) < 0)
+		return -EINVAL;
+	suffix = *text ? strchr(size_suffixes, toupper((unsigned char)*text)) : NULL;
+	if (suffix) {
+		shift = 10 * (unsigned int)(suffix - size_suffixes + 1);
+		text++;
+	}
+	if (*text && strcasecmp(text, "B") && !(suffix && !strcasecmp(text, "iB")))
+		return -EINVAL;
+	if (value > UINT64_MAX >> shift)
+		return -EINVAL;
+	*ret = value << shift;
+	return 0;
+}
+
+static int parse_bool(const char *text, uint64_t *ret)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (!strcmp(words[i], text)) {
+			*ret = i % 2;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int parse_choice(const struct option *option, const char *text, uint64_t *ret)
+{
+	for (uint64_t i = 0; option->names[i]; i++) {
+		if (!strcmp(option->names[i], text)) {
+			*ret = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int parse_number(const struct option *option, const char *text, uint64_t *ret)
+{
+	switch (option->kind) {
+	case KIND_FLAG:
+	case KIND_BOOL:
+		return parse_bool(text, ret);
+	case KIND_SEED:
+		return strncmp(text, "0x", 2) ? parse_decimal(text, ret) : parse_hex(text + 2, ret);
+	case KIND_SIZE:
+		return parse_size(text, ret);
+	case KIND_DURATION:
+		return parse_duration(text, ret);
+	case KIND_CHOICE:
+		return parse_choice(option, text, ret);
+	default:
+		return parse_decimal(text, ret);
+	}
+}
+
+static void print_duration(FILE *out, uint64_t ns)
+{
+	if (!ns)
+		fputs("0", out);
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		if (ns >= units[i].ns)
+			fprintf(out, "%llu%s", (unsigned long long)(ns / units[i].ns),
+				units[i].suffix);
+		ns %= units[i].ns;
+	}
+}
+
+static void print_size(FILE *out, uint64_t size)
+{
+	size_t n = 0;
+
+	while (size && !(size % 1024) && n < strlen(size_suffixes)) {
+		size /= 1024;
+		n++;
+	}
+	fprintf(out, "%llu", (unsigned long long)size);
+	if (n)
+		fputc(size_suffixes[n - 1], out);
+}
+
+/* Writes a number as parse_number() reads it. */
+static void print_number(FILE *out, const struct option *option, uint64_t value)
+{
+	switch (option->kind) {
+	case KIND_FLAG:
+	case KIND_BOOL:
+		fputs(value ? "yes" : "no", out);
+		return;
+	case KIND_SIZE:
+		print_size(out, value);
+		return;
+	case KIND_DURATION:
+		print_duration(out, value);
+		return;
+	case KIND_CHOICE:
+		fputs(option->names[value], out);
+		return;
+	default:
+		fprintf(out, "%llu", (unsigned long long)value);
+	}
+}
+
+static void print_range(FILE *out, const struct option *option)
+{
+	switch (option->kind) {
+	case KIND_FLAG:
+	case KIND_BOOL:
+		fputs("yes or no", out);
+		return;
+	case KIND_CHOICE:
+		for (size_t i = 0; option->names[i]; i++)
+			fprintf(out, "%s%s", i ? ", " : "", option->names[i]);
+		return;
+	case KIND_SEED:
+		fputs("0 to 0xffffffffffffffff, decimal or 0x and hexadecimal", out);
+		return;
+	default:
+		print_number(out, option, option->min);
+		fputs(" to ", out);
+		print_number(out, option, option->max);
+	}
+}
+
+static char *range_text(const struct option *option)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	print_range(out, option);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* Values ------------------------------------------------------------------------------------- */
+
+static void *target(const struct option *option, struct config *config)
+{
+	return (char *)config + option->offset;
+}
+
+static void store_number(const struct option *option, struct config *config, uint64_t value)
+{
+	switch (option->kind) {
+	case KIND_FLAG:
+	case KIND_BOOL:
+		*(bool *)target(option, config) = value;
+		return;
+	case KIND_COUNT:
+		*(unsigned int *)target(option, config) = (unsigned int)value;
+		return;
+	case KIND_CHOICE:
+		memcpy(target(option, config), &(unsigned int){ (unsigned int)value },
+		       sizeof(unsigned int));
+		return;
+	default:
+		*(uint64_t *)target(option, config) = value;
+	}
+}
+
+_Static_assert(sizeof(enum inject_mode) == sizeof(unsigned int), "a choice is stored as unsigned");
+
+static uint64_t load_number(const struct option *option, const struct config *config)
+{
+	const void *from = (const char *)config + option->offset;
+	unsigned int choice;
+
+	switch (option->kind) {
+	case KIND_FLAG:
+	case KIND_BOOL:
+		return *(const bool *)from;
+	case KIND_COUNT:
+		return *(const unsigned int *)from;
+	case KIND_CHOICE:
+		memcpy(&choice, from, sizeof(choice));
+		return choice;
+	default:
+		return *(const uint64_t *)from;
+	}
+}
+
+/* A path that config_dump() can write and the file parser read back unchanged. */
+static bool path_is_sane(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (!len || len >= PATH_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (iscntrl((unsigned char)path[i]))
+			return false;
+	return path[0] != ' ' && path[len - 1] != ' ';
+}
+
+static int set_path(const struct option *option, const char *text, struct config *config,
+		    const struct origin *origin)
+{
+	char **path = target(option, config);
+	char *copy;
+
+	if (!path_is_sane(text))
+		return complain(origin, option->key,
+				"'%s' is not a path; valid: 1 to %d characters, no control "
+				"characters, no blank at either end",
+				text, PATH_MAX - 1);
+	copy = strdup(text);
+	if (!copy)
+		return -ENOMEM;
+	free(*path);
+	*path = copy;
+	return 0;
+}
+
+static const char *const kind_nouns[KIND_NR] = {
+	[KIND_FLAG] = "yes or no",
+	[KIND_BOOL] = "yes or no",
+	[KIND_COUNT] = "a whole number",
+	[KIND_SEED] = "a seed",
+	[KIND_SIZE] = "a size such as 4096, 64K or 1G",
+	[KIND_DURATION] = "a duration such as 90s, 1h30m or 250ms",
+	[KIND_CHOICE] = "a known name",
+};
+
+static int set_value(const struct option *option, const char *text, struct config *config,
+		     const struct origin *origin)
+{
+	_cleanup_free_ char *range = NULL;
+	uint64_t value;
+	bool parsed;
+
+	if (option->kind == KIND_PATH)
+		return set_path(option, text, config, origin);
+	parsed = !parse_number(option, text, &value);
+	if (parsed && value >= option->min && value <= option->max) {
+		store_number(option, config, value);
+		return 0;
+	}
+	range = range_text(option);
+	if (!range)
+		return -ENOMEM;
+	if (parsed)
+		return complain(origin, option->key, "%s is out of range; valid: %s", text, range);
+	return complain(origin, option->key, "'%s' is not %s; valid: %s", text,
+			kind_nouns[option->kind], range);
+}
+
+static int set_initial_values(struct config *config)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		int r;
+
+		if (!options[i].initial)
+			continue;
+		r = set_value(&options[i], options[i].initial, config, &command_line);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Names -------------------------------------------------------------------------------------- */
+
+static const struct option *find_key(const char *key, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (strlen(options[i].key) == len && !strncmp(options[i].key, key, len))
+			return &options[i];
+	return NULL;
+}
+
+static const struct option *find_letter(char letter)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (letter && options[i].letter == letter)
+			return &options[i];
+	return NULL;
+}
+
+/* Edits that turn a into b (Levenshtein); large when one of them is longer than any name here. */
+static unsigned int edit_distance(const char *a, size_t a_len, const char *b)
+{
+	size_t b_len = strlen(b);
+	unsigned int row[WORD_LEN_MAX + 1];
+
+	if (a_len > WORD_LEN_MAX || b_len > WORD_LEN_MAX)
+		return UINT_MAX;
+	for (size_t j = 0; j <= b_len; j++)
+		row[j] = (unsigned int)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = (unsigned int)i;
+		for (size_t j = 1; j <= b_len; j++) {
+			unsigned int above = row[j];
+			unsigned int replaced = diagonal + (a[i - 1] != b[j - 1]);
+
+			row[j] = MIN(MIN(above, row[j - 1]) + 1, replaced);
+			diagonal = above;
+		}
+	}
+	return row[b_len];
+}
+
+static bool is_near(const char *word, size_t len, const char *name, unsigned int *best)
+{
+	unsigned int distance = edit_distance(word, len, name);
+
+	/* A word cut short ("stats") is meant for what it begins, however much is missing. */
+	if (len >= 3 && !strncmp(word, name, len))
+		distance = 1;
+	if (distance >= *best || distance > MAX(2u, (unsigned int)len / 3))
+		return false;
+	*best = distance;
+	return true;
+}
+
+/* The option most likely meant by a mistyped key; NULL if none is like it. */
+static const char *nearest_key(const char *key, size_t len, unsigned int without)
+{
+	unsigned int best = UINT_MAX;
+	const char *nearest = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].flags & (without | OPTION_HIDDEN))
+			continue;
+		if (is_near(key, len, options[i].key, &best))
+			nearest = options[i].key;
+	}
+	return nearest;
+}
+
+static const char *nearest_command(const char *word)
+{
+	unsigned int best = UINT_MAX;
+	const char *nearest = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (is_near(word, strlen(word), commands[i].name, &best))
+			nearest = commands[i].name;
+	return nearest;
+}
+
+/* Command line ------------------------------------------------------------------------------- */
+
+static int complain_command(const char *what, const char *word)
+{
+	const char *nearest = word ? nearest_command(word) : NULL;
+	_cleanup_free_ char *list = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		char *longer =
+			format("%s%s%s", list ? list : "", list ? ", " : "", commands[i].name);
+
+		if (!longer)
+			return -ENOMEM;
+		free(list);
+		list = longer;
+	}
+	log_error("%s%s%s%s; valid: %s (see bpfsoakd --help)", what,
+		  nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "",
+		  list);
+	return -EINVAL;
+}
+
+static int set_command(const char *word, bool *have_command, struct config *config)
+{
+	_cleanup_free_ char *what = NULL;
+
+	if (*have_command) {
+		log_error("unexpected argument '%s' (see bpfsoakd --help)", word);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, word))
+			continue;
+		config->command = commands[i].command;
+		*have_command = true;
+		return 0;
+	}
+	what = format("unknown command '%s'", word);
+	return what ? complain_command(what, word) : -ENOMEM;
+}
+
+static int unknown_option(const char *key, size_t len)
+{
+	const char *nearest = nearest_key(key, len, 0);
+
+	if (nearest)
+		log_error("--%.*s: unknown option; did you mean --%s?", (int)len, key, nearest);
+	else
+		log_error("--%.*s: unknown option (see bpfsoakd --help)", (int)len, key);
+	return -EINVAL;
+}
+
+/*
+ * One word of the command line that begins with '-', with what follows it. Returns how many words
+ * were used, or a negative error.
+ */
+static int set_option(char **words, struct config *config)
+{
+	const char *word = words[0], *value = NULL;
+	const struct option *option;
+	int used = 1, r;
+
+	if (word[1] == '-') {
+		size_t len = strcspn(word + 2, "=");
+
+		option = find_key(word + 2, len);
+		if (!option)
+			return unknown_option(word + 2, len);
+		value = word[2 + len] ? word + 2 + len + 1 : NULL;
+	} else {
+		option = find_letter(word[1]);
+		if (!option) {
+			log_error("%.2s: unknown option (see bpfsoakd --help)", word);
+			return -EINVAL;
+		}
+		value = word[2] ? word + 2 : NULL;
+	}
+	if (option->kind == KIND_COMMAND) {
+		if (value)
+			return complain(&command_line, option->key, "takes no value");
+		config->command = (enum command)option->min;
+		return used;
+	}
+	if (!value && option->kind == KIND_FLAG)
+		value = "yes";
+	if (!value) {
+		value = words[used++];
+		/* The next option is not this one's value; "--report=--odd" still can be said. */
+		if (!value || !strncmp(value, "--", 2))
+			return complain(&command_line, option->key, "needs a value (%s)",
+					option->arg);
+	}
+	r = set_value(option, value, config, &command_line);
+	return r < 0 ? r : used;
+}
+
+static bool command_has_options(enum command command)
+{
+	return command == COMMAND_RUN || command == COMMAND_CHECK;
+}
+
+static int check_applicable(const struct config *config)
+{
+	if (config->command != COMMAND_RUN)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (options[i].flags & OPTION_NOT_FOR_RUN && load_number(&options[i], config))
+			return complain(&command_line, options[i].key, "not valid with run");
+	return 0;
+}
+
+/* Stops at the first word that asks for help or the version, so that they always work. */
+static int parse_arguments(int argc, char **argv, struct config *config)
+{
+	bool have_command = false, options_end = false;
+	int i = 1, r;
+
+	while (i < argc) {
+		if (!options_end && !strcmp(argv[i], "--")) {
+			options_end = true;
+			i++;
+			continue;
+		}
+		if (!options_end && argv[i][0] == '-' && argv[i][1]) {
+			r = set_option(argv + i, config);
+			if (r < 0)
+				return r;
+			i += r;
+		} else {
+			r = set_command(argv[i++], &have_command, config);
+			if (r < 0)
+				return r;
+		}
+		if (!command_has_options(config->command))
+			return 0;
+	}
+	if (!have_command)
+		return complain_command("no command given", NULL);
+	return check_applicable(config);
+}
+
+/* Configuration file ------------------------------------------------------------------------- */
+
+static char *strip(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\r");
+	len = strlen(text);
+	while (len && strchr(" \t\r", text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+static int unknown_key(const char *key, const struct origin *origin)
+{
+	const char *nearest = nearest_key(key, strlen(key), OPTION_NOT_IN_FILE);
+
+	if (nearest)
+		return complain(origin, key, "unknown key; did you mean '%s'?", nearest);
+	return complain(origin, key, "unknown key; bpfsoakd --help lists the valid ones");
+}
+
+static int set_line(char *line, uint64_t *seen, struct config *config, const struct origin *origin)
+{
+	const struct option *option;
+	char *equals, *key;
+	uint64_t bit;
+
+	line = strip(line);
+	if (!*line || *line == '#')
+		return 0;
+	equals = strchr(line, '=');
+	if (!equals)
+		return complain(origin, line, "not a 'key = value' line");
+	*equals = '\0';
+	key = strip(line);
+	option = find_key(key, strlen(key));
+	if (!option)
+		return unknown_key(key, origin);
+	if (option->flags & OPTION_NOT_IN_FILE)
+		return complain(origin, key, "valid only on the command line");
+	bit = 1ULL << (option - options);
+	if (*seen & bit)
+		return complain(origin, key, "given twice in this file");
+	*seen |= bit;
+	return set_value(option, strip(equals + 1), config, origin);
+}
+
+static int parse_file(const char *path, struct config *config)
+{
+	struct origin origin = { .file = path };
+	_cleanup_free_ char *text = NULL;
+	uint64_t seen = 0;
+	size_t len;
+	char *rest;
+	int r;
+
+	r = read_file(path, &text, &len);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		return complain(&command_line, "config", "%s: %s", path, strerror(-r));
+	if (strlen(text) != len)
+		return complain(&command_line, "config", "%s: not a text file", path);
+	rest = text;
+	while (rest) {
+		char *line = strsep(&rest, "\n");
+
+		origin.line++;
+		r = set_line(line, &seen, config, &origin);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Interface ---------------------------------------------------------------------------------- */
+
+static uint64_t round_up_to_power_of_two(uint64_t value)
+{
+	uint64_t power = 1;
+
+	while (power < value)
+		power *= 2;
+	return power;
+}
+
+static uint64_t random_seed(void)
+{
+	uint64_t seed = 0;
+
+	/* Where getrandom() is refused the clock will do: a seed need not be secret. */
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		seed = now_ns();
+	return seed ? seed : 1;
+}
+
+int config_parse(int argc, char **argv, struct config *ret)
+{
+	_cleanup_(config_free) struct config first = { 0 };
+	int r;
+
+	/* Twice: only the command line knows the file, and yet its values come last. */
+	r = parse_arguments(argc, argv, &first);
+	if (r < 0)
+		return r;
+	ret->command = first.command;
+	if (!command_has_options(first.command))
+		return 0;
+	r = set_initial_values(ret);
+	if (r < 0)
+		return r;
+	if (first.config_file) {
+		r = parse_file(first.config_file, ret);
+		if (r < 0)
+			return r;
+	}
+	r = parse_arguments(argc, argv, ret);
+	if (r < 0)
+		return r;
+	ret->slots = round_up_to_power_of_two(ret->slots);
+	if (!ret->seed)
+		ret->seed = random_seed();
+	return 0;
+}
+
+void config_free(struct config *config)
+{
+	for (size_t i = 0; config && i < ARRAY_SIZE(options); i++) {
+		char **path = target(&options[i], config);
+
+		if (options[i].kind != KIND_PATH)
+			continue;
+		free(*path);
+		*path = NULL;
+	}
+}
+
+/* Words of text from column on, wrapped; the column afterwards does not matter: a line ends. */
+static void print_wrapped(FILE *out, const char *text)
+{
+	size_t column = HELP_INDENT;
+
+	fprintf(out, "%*s", HELP_INDENT, "");
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column > HELP_INDENT && column + 1 + len > HELP_WIDTH) {
+			fprintf(out, "\n%*s", HELP_INDENT, "");
+			column = HELP_INDENT;
+		} else if (column > HELP_INDENT) {
+			fputc(' ', out);
+			column++;
+		}
+		fprintf(out, "%.*s", (int)len, text);
+		column += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+/* The sentence on range and default that help and man page append; "" where there is none. */
+static char *limits_text(const struct option *option)
+{
+	_cleanup_free_ char *range = NULL;
+
+	if (!option->initial || option->kind == KIND_FLAG)
+		return strdup("");
+	if (option->kind == KIND_SEED || option->kind == KIND_BOOL)
+		return format(" Default: %s.", option->initial);
+	range = range_text(option);
+	return range ? format(" Default: %s; valid: %s.", option->initial, range) : NULL;
+}
+
+static void print_option_help(FILE *out, const struct option *option)
+{
+	_cleanup_free_ char *limits = limits_text(option);
+	_cleanup_free_ char *text = format("%s%s", option->help, limits ? limits : "");
+
+	fputs("  ", out);
+	if (option->letter)
+		fprintf(out, "-%c, ", option->letter);
+	fprintf(out, "--%s%s%s\n", option->key, option->arg ? " " : "",
+		option->arg ? option->arg : "");
+	print_wrapped(out, text ? text : option->help);
+}
+
+void config_help(FILE *out)
+{
+	fputs("Usage: bpfsoakd COMMAND [OPTION...]\n\n"
+	      "Soaks the BPF local storage of the running kernel under injected lock failures\n"
+	      "and judges whether it frees everything exactly once.\n\nCommands:\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].help);
+	fputs("\nOptions:\n", out);
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (!(options[i].flags & OPTION_HIDDEN))
+			print_option_help(out, &options[i]);
+	fputs("\nTimes: 90s, 1h30m, 250ms; a bare number is seconds. Sizes: 4096, 64K, 1G.\n"
+	      "Exit status: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 internal error,\n"
+	      "77 not supported by this kernel.\n",
+	      out);
+}
+
+/* Text for troff: a hyphen that can be copied, no request by accident. */
+static void print_troff(FILE *out, const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text; text++) {
+		if (*text == '-')
+			fputs("\\-", out);
+		else if (*text == '\\')
+			fputs("\\e", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void print_option_troff(FILE *out, const struct option *option)
+{
+	_cleanup_free_ char *limits = limits_text(option);
+
+	fputs(".TP\n", out);
+	if (option->letter)
+		fprintf(out, "\\fB\\-%c\\fR, ", option->letter);
+	fputs("\\fB\\-\\-", out);
+	print_troff(out, option->key);
+	fputs("\\fR", out);
+	if (option->arg) {
+		fputs(" \\fI", out);
+		print_troff(out, option->arg);
+		fputs("\\fR", out);
+	}
+	fputc('\n', out);
+	print_troff(out, option->help);
+	if (limits)
+		print_troff(out, limits);
+	fputc('\n', out);
+}
+
+void config_dump_options(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (!(options[i].flags & OPTION_HIDDEN))
+			print_option_troff(out, &options[i]);
+}
+
+static void dump_option(FILE *out, const struct option *option, const struct config *config)
+{
+	char *const *path = (char *const *)((const char *)config + option->offset);
+
+	if (option->flags & OPTION_NOT_IN_FILE)
+		return;
+	if (option->kind == KIND_PATH) {
+		if (*path)
+			fprintf(out, "%s = %s\n", option->key, *path);
+		return;
+	}
+	fprintf(out, "%s = ", option->key);
+	print_number(out, option, load_number(option, config));
+	fputc('\n', out);
+}
+
+char *config_dump(const struct config *config)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	bool failed;
+
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		dump_option(out, &options[i], config);
+	failed = ferror(out);
+	if (fclose(out) || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+const char *inject_mode_name(enum inject_mode mode)
+{
+	return (unsigned int)mode < INJECT_NR ? inject_names[mode] : "unknown";
+}

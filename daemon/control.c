@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Positive controls of the oracles: see control.h. */
+#include "control.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "churn.h"
+#include "kmsg.h"
+#include "ledger.h"
+#include "log.h"
+#include "owner.h"
+#include "pool.h"
+#include "probe.h"
+#include "programs.h"
+#include "util.h"
+
+#define OWNERS	     4
+#define SETTLE_NS    (20 * NSEC_PER_SEC)
+#define SIEVE_OWNERS 128
+#define SIEVE_ROUNDS 4
+
+static void nap_ms(unsigned int ms)
+{
+	struct timespec ts = { .tv_nsec = (long)(ms * NSEC_PER_MSEC) };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Owners die by destroy(); before that one map is freed and one value deleted under them. */
+static void exercise(struct programs *programs, struct pool *pool, enum owner_type type)
+{
+	struct owner_maker maker = OWNER_MAKER_INIT;
+	enum soak_kind kind = owner_kind(type);
+	unsigned char value[SOAK_SIZE_LARGE];
+	struct rng rng = rng_for(1, 0, type);
+	struct owner owners[OWNERS];
+	unsigned int n = 0;
+	int map;
+
+	map = pool_new_map(pool, kind, 0);
+	for (unsigned int i = 0; i < OWNERS; i++)
+		if (owner_new(&maker, type, &rng, &owners[n]) > 0)
+			n++;
+	churn_make_value(value, programs_value_size(0), 1, 0, SOAK_ROLE_NONE);
+	for (unsigned int i = 0; map >= 0 && i < n; i++) {
+		int key = owner_key(&owners[i], &rng);
+
+		if (key < 0)
+			continue;
+		bpf_map_update_elem(map, &key, value, BPF_ANY);
+		if (i == 0)
+			bpf_map_delete_elem(map, &key);
+	}
+	pool_close_map(pool, map);
+	for (unsigned int i = 0; i < 100 && programs_map_frees_done(programs) < pool_closed(pool);
+	     i++)
+		nap_ms(50);
+	while (n)
+		owner_kill(&owners[--n]);
+	owner_maker_done(&maker);
+}
+
+static uint64_t settle(const struct programs *programs, struct snapshot *s)
+{
+	uint64_t deadline = now_ns() + SETTLE_NS;
+
+	do {
+		memset(s, 0, sizeof(*s));
+		ledger_read(programs, s);
+		if (!s->live_selems && !s->live_storages)
+			return 0;
+		nap_ms(100);
+	} while (now_ns() < deadline);
+	return s->live_selems;
+}
+
+/* Born and freed, all of them: live. Else blind, or absent where the kernel never had nofail. */
+static enum oracle_state judge(bool seen, const struct probe *probe)
+{
+	if (seen)
+		return ORACLE_LIVE;
+	return probe->nofail ? ORACLE_BLIND : ORACLE_ABSENT;
+}
+
+static void control_ledger(struct programs *programs, struct pool *pool, const struct probe *probe,
+			   enum oracle_state *states)
+{
+	static const enum owner_type types[SOAK_KIND_NR] = { OWNER_UDP, OWNER_CLONE3 };
+	static const enum oracle oracles[SOAK_KIND_NR] = { ORACLE_LEDGER_SK, ORACLE_LEDGER_TASK };
+	_cleanup_free_ struct snapshot *s = calloc(1, sizeof(*s));
+	uint64_t left = 0, visits = 0;
+
+	if (!s)
+		return;
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++) {
+		uint64_t before = left;
+
+		exercise(programs, pool, types[kind]);
+		left = settle(programs, s);
+		if (left > before)
+			log_debug("control: %llu selems of a %s seen born and not seen freed",
+				  (unsigned long long)(left - before), owner_kind_name(kind));
+		states[oracles[kind]] = judge(s->c.births[kind] && left == before, probe);
+	}
+	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
+		visits += s->c.visits[side][SOAK_LOCK_OK][SOAK_LOCK_OK] > 0;
+	states[ORACLE_VISITS] = judge(visits == SOAK_SIDE_NR, probe);
+	states[ORACLE_STORAGE] = judge(s->c.storage_births && !s->live_storages, probe);
+	states[ORACLE_OMEM] = judge(s->c.omem_checked > 0, probe);
+	states[ORACLE_LIVENESS] = s->c.map_frees_done ? ORACLE_LIVE : ORACLE_BLIND;
+}
+
+/* A value that reads back, and one that was deliberately torn. */
+static enum oracle_state control_values(void)
+{
+	unsigned char value[SOAK_SIZE_MEDIUM];
+	bool whole;
+
+	churn_make_value(value, sizeof(value), 42, 0, SOAK_ROLE_NONE);
+	whole = churn_value_is_whole(value, sizeof(value));
+	value[sizeof(value) / 2] ^= 1;
+	return whole && !churn_value_is_whole(value, sizeof(value)) ? ORACLE_LIVE : ORACLE_BLIND;
+}
+
+static enum oracle_state control_kmsg(struct kmsg *kmsg)
+{
+	uint64_t before = kmsg_count(kmsg, KMSG_BENIGN);
+
+	if (write_file("/dev/kmsg", "<6>bpfsoakd: start of run, reading the kernel log\n") < 0)
+		return ORACLE_BLIND;
+	for (unsigned int i = 0; i < 40; i++) {
+		kmsg_read(kmsg);
+		if (kmsg_count(kmsg, KMSG_BENIGN) > before)
+			return ORACLE_LIVE;
+		nap_ms(50);
+	}
+	return ORACLE_BLIND;
+}
+
+void control_run(struct programs *programs, struct pool *pool, const struct probe *probe,
+		 struct kmsg *kmsg, enum oracle_state *states)
+{
+	control_ledger(programs, pool, probe, states);
+	states[ORACLE_VALUES] = control_values();
+	if (kmsg)
+		states[ORACLE_KERNEL_LOG] = control_kmsg(kmsg);
+}
+
+static void sieve_round(enum owner_type type, struct owner_maker *maker, struct rng *rng)
+{
+	struct owner owners[SIEVE_OWNERS];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < SIEVE_OWNERS; i++)
+		if (owner_new(maker, type, rng, &owners[n]) > 0)
+			n++;
+	while (n)
+		owner_kill(&owners[--n]);
+}
+
+void control_sieve(void)
+{
+	struct owner_maker maker = OWNER_MAKER_INIT;
+	struct rng rng = rng_for(2, 0, 0);
+
+	for (unsigned int i = 0; i < SIEVE_ROUNDS; i++) {
+		sieve_round(OWNER_UDP, &maker, &rng);
+		sieve_round(OWNER_THREAD, &maker, &rng);
+		nap_ms(300);
+	}
+	owner_maker_done(&maker);
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Reads and judges the ledger: see ledger.h. */
+#include "ledger.h"
+
+#include <string.h>
+
+#include "log.h"
+#include "programs.h"
+#include "util.h"
+
+#define HISTORIES_MAX 8
+
+static bool is_live(unsigned int flags)
+{
+	return flags && !(flags & SOAK_FREED);
+}
+
+static bool is_bucket_site(unsigned int site)
+{
+	return site == SOAK_SITE_MAP_FREE_BUCKET || site == SOAK_SITE_DESTROY_BUCKET;
+}
+
+/* Did a lock fail in the history of this selem's owner, storage or map since its birth? */
+static bool fault_touches(const struct soak_fault *fault, uint64_t owner, uint64_t storage,
+			  unsigned int map_id, uint64_t birth_ns)
+{
+	if (fault->ns < birth_ns)
+		return false;
+	if (storage && fault->storage == storage)
+		return true;
+	if (fault->owner == owner)
+		return true;
+	return map_id && fault->map_id == map_id && is_bucket_site(fault->site);
+}
+
+static const struct soak_fault *find_fault(const struct programs *programs, uint64_t owner,
+					   uint64_t storage, unsigned int map_id, uint64_t birth_ns)
+{
+	const struct soak_fault *faults;
+	size_t n;
+
+	faults = programs_faults(programs, &n);
+	for (size_t i = 0; i < n; i++)
+		if (fault_touches(&faults[i], owner, storage, map_id, birth_ns))
+			return &faults[i];
+	return NULL;
+}
+
+static bool has_failed(const struct soak_slot *slot)
+{
+	return slot->visit[SOAK_MAP_FREE].failed || slot->visit[SOAK_DESTROY].failed;
+}
+
+static void format_visit(char *buf, size_t size, enum soak_side side,
+			 const struct soak_visit *visit)
+{
+	if (!visit->entry_ns && !visit->visits) {
+		snprintf(buf, size, "%s: no visit", side_name(side));
+		return;
+	}
+	snprintf(buf, size, "%s: %u visit(s), bucket %s, storage %s, state %#x, %u.%03u ms",
+		 side_name(side), visit->visits, lock_result_name(visit->bucket),
+		 lock_result_name(visit->storage), visit->state, visit->duration_us / 1000,
+		 visit->duration_us % 1000);
+}
+
+static void log_history(const struct programs *programs, const struct soak_slot *slot,
+			const char *what)
+{
+	char visits[SOAK_SIDE_NR][160], memory[200] = "memory not readable";
+	struct soak_inspect seen;
+
+	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
+		format_visit(visits[side], sizeof(visits[side]), side, &slot->visit[side]);
+	if (!programs_inspect(programs, slot->key, &seen))
+		snprintf(memory, sizeof(memory),
+			 "now: state %#x, %s in its bucket, %s on its owner's list, smap %s, "
+			 "local_storage %s",
+			 seen.state, seen.map_pprev ? "still" : "not",
+			 seen.storage_pprev ? "still" : "not", seen.smap ? "set" : "NULL",
+			 seen.storage ? "set" : "NULL");
+	log_notice("%s: selem %#llx of a %s, %u bytes, map %u, owner %#llx: born, %s; %s; never "
+		   "freed; %s",
+		   what, slot->key, owner_kind_name(slot->kind), slot->elem_size, slot->map_id,
+		   slot->owner, visits[SOAK_DESTROY], visits[SOAK_MAP_FREE], memory);
+}
+
+/* The kernel itself says that it decided to free it: then it is our view that has the gap. */
+static bool kernel_freed_it(const struct programs *programs, const struct soak_slot *slot)
+{
+	struct soak_inspect seen;
+
+	if (programs_inspect(programs, slot->key, &seen))
+		return false;
+	return seen.value.magic == SOAK_VALUE_MAGIC && (seen.state & 4);
+}
+
+static bool has_gaps(const struct programs *programs, const struct soak_slot *slot,
+		     const struct snapshot *s)
+{
+	/* A visit was entered and its end not seen. */
+	if (slot->visit[SOAK_MAP_FREE].pid || slot->visit[SOAK_DESTROY].pid)
+		return true;
+	return s->unjudged + s->misses[MISS_REBORN] < s->frees_blind ||
+	       kernel_freed_it(programs, slot);
+}
+
+static void judge_selem(const struct programs *programs, const struct soak_slot *slot,
+			unsigned int *histories, struct snapshot *ret, uint64_t *unexplained)
+{
+	const char *what;
+
+	if (has_failed(slot) ||
+	    find_fault(programs, slot->owner, slot->storage, slot->map_id, slot->birth_ns)) {
+		ret->holes[HOLE_SELEM][FAULT_ORGANIC]++;
+		what = "hole (organic)";
+	} else if (has_gaps(programs, slot, ret)) {
+		ret->unjudged++;
+		(*unexplained)++;
+		what = "residual with gaps in its history";
+	} else {
+		ret->violations[VIOLATION_SELEM_LEAK]++;
+		(*unexplained)++;
+		what = "VIOLATION, leak without any failed lock";
+	}
+	if (*histories) {
+		(*histories)--;
+		log_history(programs, slot, what);
+	}
+}
+
+static void judge_storage(const struct programs *programs, const struct soak_storage *storage,
+			  struct snapshot *ret, uint64_t *unexplained)
+{
+	if (find_fault(programs, storage->owner, storage->key, 0, storage->birth_ns)) {
+		ret->holes[HOLE_STORAGE][FAULT_ORGANIC]++;
+		return;
+	}
+	(*unexplained)++;
+	if (ret->unjudged + ret->misses[MISS_REBORN] < ret->frees_blind)
+		ret->unjudged++;
+	else
+		ret->violations[VIOLATION_STORAGE_LEAK]++;
+}
+
+/* Where a kernel frees in ways that we cannot see, what is left proves nothing. */
+static bool is_judged(const struct snapshot *s, unsigned int kind)
+{
+	enum oracle oracle = kind == SOAK_TASK ? ORACLE_LEDGER_TASK : ORACLE_LEDGER_SK;
+
+	return s->oracles[oracle] == ORACLE_LIVE;
+}
+
+uint64_t ledger_judge(const struct programs *programs, bool verbose, struct snapshot *ret)
+{
+	unsigned int histories = verbose ? HISTORIES_MAX : 0;
+	const struct soak_storage_set *storages;
+	const struct soak_set *slots;
+	uint64_t unexplained = 0;
+	size_t n;
+
+	slots = programs_slots(programs, &n);
+	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
+		const struct soak_slot *slot = &slots[i / SOAK_WAYS].slot[i % SOAK_WAYS];
+
+		if (is_live(slot->flags) && is_judged(ret, slot->kind))
+			judge_selem(programs, slot, &histories, ret, &unexplained);
+	}
+	storages = programs_storages(programs, &n);
+	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
+		const struct soak_storage *slot = &storages[i / SOAK_WAYS].slot[i % SOAK_WAYS];
+
+		if (is_live(slot->flags) && ret->oracles[ORACLE_STORAGE] == ORACLE_LIVE)
+			judge_storage(programs, slot, ret, &unexplained);
+	}
+	return unexplained;
+}
+
+static void read_selems(const struct programs *programs, struct snapshot *ret)
+{
+	const struct soak_set *slots;
+	size_t n;
+
+	slots = programs_slots(programs, &n);
+	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
+		const struct soak_slot *slot = &slots[i / SOAK_WAYS].slot[i % SOAK_WAYS];
+
+		if (!is_live(slot->flags))
+			continue;
+		ret->live_selems++;
+		if (has_failed(slot))
+			ret->leaked_bytes += slot->elem_size;
+	}
+}
+
+static void read_storages(const struct programs *programs, uint64_t now, struct snapshot *ret)
+{
+	const struct soak_storage_set *slots;
+	size_t n;
+
+	slots = programs_storages(programs, &n);
+	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
+		const struct soak_storage *slot = &slots[i / SOAK_WAYS].slot[i % SOAK_WAYS];
+		uint64_t begun = slot->destroy_ns;
+
+		if (!is_live(slot->flags))
+			continue;
+		ret->live_storages++;
+		if (begun && begun < now && !(slot->flags & SOAK_DESTROYED))
+			ret->destroy_oldest_ns = MAX(ret->destroy_oldest_ns, now - begun);
+	}
+}
+
+static void read_map_frees(const struct programs *programs, uint64_t now, struct snapshot *ret)
+{
+	const struct soak_map_free *frees = programs_map_frees(programs);
+
+	for (unsigned int i = 0; i < SOAK_MAP_FREES; i++) {
+		uint64_t begun = __atomic_load_n(&frees[i].start_ns, __ATOMIC_RELAXED);
+
+		if (begun && begun < now)
+			ret->map_free_oldest_ns = MAX(ret->map_free_oldest_ns, now - begun);
+	}
+}
+
+void ledger_read(const struct programs *programs, struct snapshot *ret)
+{
+	uint64_t now = now_ns();
+
+	programs_counters(programs, &ret->c);
+	ret->misses[MISS_RECURSION] = programs_misses(programs, &ret->frees_blind);
+	ret->misses[MISS_TABLE_FULL] = ret->c.table_full + ret->c.storage_full;
+	ret->misses[MISS_FAULT_LOG] = ret->c.faults_lost;
+	ret->misses[MISS_REBORN] = ret->c.reborn;
+	ret->misses[MISS_UNKNOWN] = ret->c.unknown_frees;
+	for (unsigned int site = 0; site < SOAK_SITE_NR; site++)
+		ret->timeouts[FAULT_ORGANIC][site] = ret->c.timeouts[site];
+	ret->violations[VIOLATION_DOUBLE_FREE] = ret->c.double_frees;
+	ret->violations[VIOLATION_STORAGE_DOUBLE_FREE] = ret->c.storage_freed_twice;
+	ret->violations[VIOLATION_OMEM] = ret->c.omem_mismatch;
+	read_selems(programs, ret);
+	read_storages(programs, now, ret);
+	read_map_frees(programs, now, ret);
+}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Makes and kills owners of storage: see owner.h. */
+#include "owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "util.h"
+
+#define THREAD_STACK (64u << 10)
+
+/* include/uapi/linux/pidfd.h: a pidfd of a thread; kernels without it answer EINVAL. */
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+struct owner_thread {
+	sem_t born;
+	sem_t die;
+	pid_t tid;
+};
+
+enum soak_kind owner_kind(enum owner_type type)
+{
+	return type >= OWNER_THREAD ? SOAK_TASK : SOAK_SK;
+}
+
+static socklen_t loopback(bool v6, in_port_t port, struct sockaddr_storage *ret)
+{
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+	struct sockaddr_in *in = (struct sockaddr_in *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	if (v6) {
+		in6->sin6_family = AF_INET6;
+		in6->sin6_addr = in6addr_loopback;
+		in6->sin6_port = port;
+		return sizeof(*in6);
+	}
+	in->sin_family = AF_INET;
+	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	in->sin_port = port;
+	return sizeof(*in);
+}
+
+static int new_socket(bool v6, int type)
+{
+	int fd = socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int new_udp(struct owner *owner, bool v6, bool bound)
+{
+	struct sockaddr_storage address;
+	socklen_t len;
+	int fd;
+
+	fd = new_socket(v6, SOCK_DGRAM);
+	if (fd < 0)
+		return fd;
+	len = loopback(v6, 0, &address);
+	if (bound && bind(fd, (struct sockaddr *)&address, len) < 0) {
+		int r = -errno;
+
+		close(fd);
+		return r;
+	}
+	owner->fds[0] = fd;
+	return 1;
+}
+
+static int listener_of(struct owner_maker *maker, bool v6)
+{
+	_cleanup_close_ int fd = -1;
+	struct sockaddr_storage address;
+	socklen_t len;
+
+	if (maker->listeners[v6] >= 0)
+		return maker->listeners[v6];
+	fd = new_socket(v6, SOCK_STREAM);
+	if (fd < 0)
+		return TAKE_FD(fd);
+	len = loopback(v6, 0, &address);
+	if (bind(fd, (struct sockaddr *)&address, len) < 0 || listen(fd, 16) < 0)
+		return -errno;
+	return maker->listeners[v6] = TAKE_FD(fd);
+}
+
+/* Reset on close: thousands of connections a minute must not fill the port range. */
+static void no_time_wait(int fd)
+{
+	struct linger linger = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
+static int new_tcp(struct owner_maker *maker, struct owner *owner, bool v6)
+{
+	_cleanup_close_ int client = -1, server = -1;
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	int listener;
+
+	listener = listener_of(maker, v6);
+	if (listener < 0)
+		return listener;
+	client = new_socket(v6, SOCK_STREAM);
+	if (client < 0)
+		return TAKE_FD(client);
+	if (getsockname(listener, (struct sockaddr *)&address, &len) < 0 ||
+	    connect(client, (struct sockaddr *)&address, len) < 0)
+		return -errno;
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (server < 0)
+		return -errno;
+	no_time_wait(client);
+	no_time_wait(server);
+	owner->fds[0] = TAKE_FD(client);
+	owner->fds[1] = TAKE_FD(server);
+	return 2;
+}
+
+static int new_unix(struct owner *owner, bool stream)
+{
+	if (socketpair(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0, owner->fds) <
+	    0) {
+		owner->fds[0] = owner->fds[1] = -1;
+		return -errno;
+	}
+	return 2;
+}
+
+static void *thread_main(void *arg)
+{
+	struct owner_thread *gate = arg;
+
+	gate->tid = gettid();
+	sem_post(&gate->born);
+	while (sem_wait(&gate->die) < 0 && errno == EINTR)
+		;
+	return NULL;
+}
+
+static int new_thread(struct owner *owner)
+{
+	_cleanup_free_ struct owner_thread *gate = calloc(1, sizeof(*gate));
+	pthread_attr_t attr;
+	int r;
+
+	if (!gate)
+		return -ENOMEM;
+	sem_init(&gate->born, 0, 0);
+	sem_init(&gate->die, 0, 0);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, THREAD_STACK);
+	r = pthread_create(&owner->thread, &attr, thread_main, gate);
+	pthread_attr_destroy(&attr);
+	if (r)
+		return -r;
+	while (sem_wait(&gate->born) < 0 && errno == EINTR)
+		;
+	owner->pidfd = (int)syscall(SYS_pidfd_open, gate->tid, PIDFD_THREAD);
+	owner->gate = TAKE_PTR(gate);
+	return 1;
+}
+
+/*
+ * Runs in a copy of a threaded process: async-signal-safe calls only. It must not keep the
+ * parent's sockets alive, nor outlive the daemon.
+ */
+static void child_main(bool wait)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	syscall(SYS_close_range, 0u, ~0u, 0u);
+	while (wait)
+		pause();
+	_exit(0);
+}
+
+static int new_fork(struct owner *owner)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		child_main(true);
+	owner->pid = pid;
+	owner->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return 1;
+}
+
+static int new_clone3(struct owner *owner)
+{
+	int pidfd = -1;
+	struct clone_args args = { .flags = CLONE_PIDFD,
+				   .pidfd = (uint64_t)(uintptr_t)&pidfd,
+				   .exit_signal = SIGCHLD };
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		child_main(true);
+	owner->pid = pid;
+	owner->pidfd = pidfd;
+	return 1;
+}
+
+static int new_vfork(void)
+{
+	pid_t pid = vfork();
+
+	if (pid < 0)
+		return -errno;
+	if (!pid)
+		_exit(0);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 1;
+}
+
+int owner_new(struct owner_maker *maker, enum owner_type type, struct rng *rng, struct owner *ret)
+{
+	bool flip = rng_below(rng, 2);
+
+	*ret = (struct owner){ .type = type, .fds = { -1, -1 }, .pidfd = -1 };
+	switch (type) {
+	case OWNER_UDP:
+	case OWNER_UDP_BOUND:
+		return new_udp(ret, flip, type == OWNER_UDP_BOUND);
+	case OWNER_TCP:
+		return new_tcp(maker, ret, flip);
+	case OWNER_UNIX:
+		return new_unix(ret, flip);
+	case OWNER_THREAD:
+		return new_thread(ret);
+	case OWNER_FORK:
+		return new_fork(ret);
+	case OWNER_CLONE3:
+		return new_clone3(ret);
+	case OWNER_VFORK:
+		return new_vfork();
+	default:
+		return -EINVAL;
+	}
+}
+
+static void kill_thread(struct owner *owner)
+{
+	sem_post(&owner->gate->die);
+	pthread_join(owner->thread, NULL);
+	sem_destroy(&owner->gate->die);
+	sem_destroy(&owner->gate->born);
+	free(TAKE_PTR(owner->gate));
+}
+
+void owner_kill(struct owner *owner)
+{
+	if (owner->gate)
+		kill_thread(owner);
+	if (owner->pid > 0) {
+		kill(owner->pid, SIGKILL);
+		while (waitpid(owner->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		owner->pid = 0;
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		if (owner->fds[i] >= 0)
+			close(TAKE_FD(owner->fds[i]));
+	if (owner->pidfd >= 0)
+		close(TAKE_FD(owner->pidfd));
+}
+
+int owner_key(const struct owner *owner, struct rng *rng)
+{
+	if (owner_kind(owner->type) == SOAK_TASK)
+		return owner->pidfd;
+	if (owner->fds[1] < 0)
+		return owner->fds[0];
+	return owner->fds[rng_below(rng, 2)];
+}
+
+void owner_maker_done(struct owner_maker *maker)
+{
+	for (unsigned int i = 0; i < 2; i++)
+		if (maker->listeners[i] >= 0)
+			close(TAKE_FD(maker->listeners[i]));
+}

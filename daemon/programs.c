@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loads, attaches and maps the BPF object: see programs.h. Which programs exist is decided by
+ * asking the kernel's BTF for the function, whether they attach by attaching them.
+ */
+#include "programs.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "soak.skel.h"
+#include "util.h"
+
+#define LINKS_MAX 48
+
+struct part_program {
+	const char *name;
+	enum program_part part;
+	bool required;
+	unsigned char pair; /* copies of one event share a number, 0: no copy */
+};
+
+/*
+ * Attach order is the order here. A part's required programs are those without which it would
+ * judge or act wrongly; frees are covered by whichever of the optional ones this kernel has,
+ * and the positive control at start finds out whether that is enough.
+ */
+static const struct part_program part_programs[] = {
+	{ "selem_alloc_a", PART_LEDGER, true, 0 },
+	{ "selem_alloc_b", PART_LEDGER, true, 0 },
+	{ "storage_alloc_a", PART_LEDGER, true, 0 },
+	{ "storage_alloc_b", PART_LEDGER, true, 0 },
+	{ "kvfree_a", PART_LEDGER, false, 1 },
+	{ "kvfree_b", PART_LEDGER, false, 1 },
+	{ "selem_trace_a", PART_LEDGER, false, 2 },
+	{ "selem_trace_b", PART_LEDGER, false, 2 },
+	{ "selem_rcu_a", PART_LEDGER, false, 3 },
+	{ "selem_rcu_b", PART_LEDGER, false, 3 },
+	{ "storage_trace_a", PART_LEDGER, false, 4 },
+	{ "storage_trace_b", PART_LEDGER, false, 4 },
+	{ "storage_rcu_a", PART_LEDGER, false, 5 },
+	{ "storage_rcu_b", PART_LEDGER, false, 5 },
+	{ "nofail_enter", PART_LEDGER, false, 0 },
+	{ "nofail_exit", PART_LEDGER, false, 0 },
+	{ "destroy_enter", PART_LEDGER, false, 0 },
+	{ "destroy_exit", PART_LEDGER, false, 0 },
+	{ "map_free_enter", PART_LEDGER, true, 0 },
+	{ "map_free_exit", PART_LEDGER, true, 0 },
+	{ "sk_storage_free_exit", PART_LEDGER, false, 0 },
+	{ "update_exit", PART_LEDGER, false, 0 },
+	{ "unlink_exit", PART_LEDGER, false, 0 },
+	{ "clone_exit", PART_LEDGER, false, 0 },
+	{ "fill_sk_lsm", PART_FILL, false, 0 },
+	{ "fill_sk_fexit", PART_FILL, false, 0 },
+	{ "fill_task", PART_FILL, true, 0 },
+	{ "stall_meet", PART_STALL, true, 0 },
+	{ "stall_storage", PART_STALL, true, 0 },
+	{ "stall_bucket", PART_STALL, true, 0 },
+};
+
+#define PAIRS_MAX 8
+
+static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium",
+						      "value_large" };
+static const size_t value_sizes[SOAK_SHAPES] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM,
+						 SOAK_SIZE_LARGE };
+
+struct programs {
+	struct soak_bpf *skel;
+	struct bpf_link *links[LINKS_MAX];
+	const struct part_program *linked[LINKS_MAX];
+	int prog_fds[LINKS_MAX];
+	size_t n_links;
+	void *slots;
+	void *storages;
+	void *faults;
+	size_t slots_bytes, storages_bytes, faults_bytes;
+	size_t n_sets, n_storage_sets;
+	size_t cpus;
+	int key_type;
+	int value_type[SOAK_SHAPES];
+};
+
+/* A refused program comes with the verifier's log, many lines in one message. */
+static int libbpf_log(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *text = NULL;
+	char *line, *rest;
+
+	if (level == LIBBPF_DEBUG || vasprintf(&text, fmt, ap) < 0)
+		return 0;
+	rest = text;
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_at(level == LIBBPF_WARN ? LOG_WARNING : LOG_DEBUG, "%s", line);
+	return 0;
+}
+
+/* "fentry/kvfree_call_rcu" -> is there such a function in the kernel's BTF? */
+static bool target_exists(const struct bpf_program *prog, const struct btf *vmlinux)
+{
+	const char *section = bpf_program__section_name(prog);
+	const char *target = strchr(section, '/');
+
+	if (strncmp(section, "fentry/", 7) && strncmp(section, "fexit/", 6))
+		return true;
+	return btf__find_by_name_kind(vmlinux, target + 1, BTF_KIND_FUNC) > 0;
+}
+
+static bool is_wanted(const struct part_program *entry, const struct programs_options *options)
+{
+	if (entry->part == PART_LEDGER)
+		return options->ledger;
+	if (entry->part == PART_STALL)
+		return options->stall;
+	if (!strcmp(entry->name, "fill_sk_lsm"))
+		return options->lsm;
+	if (!strcmp(entry->name, "fill_sk_fexit"))
+		return !options->lsm;
+	return true;
+}
+
+static int choose_programs(struct programs *p, const struct programs_options *options)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf();
+
+	if (!vmlinux) {
+		log_error("cannot read the kernel's BTF (/sys/kernel/btf/vmlinux): %s",
+			  strerror(errno));
+		return -errno;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(part_programs); i++) {
+		const struct part_program *entry = &part_programs[i];
+		struct bpf_program *prog;
+		bool load;
+
+		prog = bpf_object__find_program_by_name(p->skel->obj, entry->name);
+		if (!prog)
+			continue;
+		load = is_wanted(entry, options) && target_exists(prog, vmlinux);
+		bpf_program__set_autoload(prog, load);
+	}
+	btf__free(vmlinux);
+	return 0;
+}
+
+static unsigned int log2_of(uint64_t n)
+{
+	return 63 - (unsigned int)__builtin_clzll(n);
+}
+
+static int size_tables(struct programs *p, const struct programs_options *options)
+{
+	int r;
+
+	p->n_sets = options->slots / SOAK_WAYS;
+	p->n_storage_sets = MAX(p->n_sets / 4, 8u);
+	p->skel->rodata->soak_tgid = (unsigned int)getpid();
+	p->skel->rodata->slot_shift = 64 - log2_of(p->n_sets);
+	p->skel->rodata->storage_shift = 64 - log2_of(p->n_storage_sets);
+	r = bpf_map__set_max_entries(p->skel->maps.slots, (uint32_t)p->n_sets);
+	if (!r)
+		r = bpf_map__set_max_entries(p->skel->maps.storages, (uint32_t)p->n_storage_sets);
+	return r;
+}
+
+static int map_table(const struct bpf_map *map, size_t bytes, void **ret)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	/* Children are churned by the thousand and have no use for it. */
+	madvise(memory, bytes, MADV_DONTFORK);
+	*ret = memory;
+	return 0;
+}
+
+static int map_tables(struct programs *p)
+{
+	int r;
+
+	p->slots_bytes = p->n_sets * sizeof(struct soak_set);
+	p->storages_bytes = p->n_storage_sets * sizeof(struct soak_storage_set);
+	p->faults_bytes = SOAK_FAULTS * sizeof(struct soak_fault);
+	r = map_table(p->skel->maps.slots, p->slots_bytes, &p->slots);
+	if (!r)
+		r = map_table(p->skel->maps.storages, p->storages_bytes, &p->storages);
+	if (!r)
+		r = map_table(p->skel->maps.faults, p->faults_bytes, &p->faults);
+	if (r)
+		log_error("cannot map the ledger's tables: %s", strerror(-r));
+	return r;
+}
+
+static int find_types(struct programs *p)
+{
+	const struct btf *btf = bpf_object__btf(p->skel->obj);
+
+	p->key_type = btf__find_by_name(btf, "int");
+	for (unsigned int i = 0; i < SOAK_SHAPES; i++) {
+		p->value_type[i] = btf__find_by_name_kind(btf, value_types[i], BTF_KIND_STRUCT);
+		if (p->value_type[i] < 0)
+			return p->value_type[i];
+	}
+	return MIN(p->key_type, 0);
+}
+
+int programs_load(const struct programs_options *options, struct programs **ret)
+{
+	struct programs *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	libbpf_set_print(libbpf_log);
+	r = libbpf_num_possible_cpus();
+	if (r < 0)
+		goto fail;
+	p->cpus = MIN((size_t)r, ARRAY_SIZE(p->skel->bss->counters));
+	p->skel = soak_bpf__open();
+	if (!p->skel) {
+		r = -errno;
+		goto fail;
+	}
+	r = choose_programs(p, options);
+	if (!r)
+		r = size_tables(p, options);
+	if (r)
+		goto fail;
+	r = soak_bpf__load(p->skel);
+	if (r) {
+		log_error("the kernel refused the BPF programs: %s (see above; --verbose shows "
+			  "the verifier's log)",
+			  strerror(-r));
+		goto fail;
+	}
+	r = map_tables(p);
+	if (!r)
+		r = find_types(p);
+	if (r)
+		goto fail;
+	*ret = p;
+	return 0;
+fail:
+	programs_free(p);
+	return r;
+}
+
+static int attach_one(struct programs *p, const struct part_program *entry)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(p->skel->obj, entry->name);
+	struct bpf_link *link;
+
+	if (!prog || bpf_program__fd(prog) < 0)
+		return -ENOENT;
+	if (p->n_links == LINKS_MAX)
+		return -E2BIG;
+	link = bpf_program__attach(prog);
+	if (!link)
+		return -errno;
+	p->linked[p->n_links] = entry;
+	p->prog_fds[p->n_links] = bpf_program__fd(prog);
+	p->links[p->n_links++] = link;
+	return 0;
+}
+
+int programs_attach(struct programs *p, enum program_part part)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(part_programs); i++) {
+		const struct part_program *entry = &part_programs[i];
+		int r;
+
+		if (entry->part != part)
+			continue;
+		r = attach_one(p, entry);
+		if (!r)
+			continue;
+		if (entry->required) {
+			log_error("BPF program %s did not attach: %s", entry->name, strerror(-r));
+			return r;
+		}
+		log_debug("BPF program %s left out: %s", entry->name, strerror(-r));
+	}
+	return 0;
+}
+
+void programs_detach(struct programs *p)
+{
+	__atomic_store_n(&p->skel->bss->control.ready, 0, __ATOMIC_SEQ_CST);
+	while (p->n_links)
+		bpf_link__destroy(p->links[--p->n_links]);
+}
+
+static void unmap_table(void *memory, size_t bytes)
+{
+	if (memory)
+		munmap(memory, bytes);
+}
+
+void programs_free(struct programs *p)
+{
+	if (!p)
+		return;
+	if (p->skel && p->n_links)
+		programs_detach(p);
+	unmap_table(p->faults, p->faults_bytes);
+	unmap_table(p->storages, p->storages_bytes);
+	unmap_table(p->slots, p->slots_bytes);
+	soak_bpf__destroy(p->skel);
+	free(p);
+}
+
+struct soak_control *programs_control(struct programs *p)
+{
+	return &p->skel->bss->control;
+}
+
+struct soak_plan *programs_plans(struct programs *p)
+{
+	return p->skel->bss->plans;
+}
+
+const struct soak_map_free *programs_map_frees(const struct programs *p)
+{
+	return p->skel->bss->map_frees;
+}
+
+const struct soak_set *programs_slots(const struct programs *p, size_t *ret_sets)
+{
+	*ret_sets = p->n_sets;
+	return p->slots;
+}
+
+const struct soak_storage_set *programs_storages(const struct programs *p, size_t *ret_sets)
+{
+	*ret_sets = p->n_storage_sets;
+	return p->storages;
+}
+
+const struct soak_fault *programs_faults(const struct programs *p, size_t *ret_n)
+{
+	uint32_t n = __atomic_load_n(&p->skel->bss->n_faults, __ATOMIC_ACQUIRE);
+
+	*ret_n = MIN(n, SOAK_FAULTS);
+	return p->faults;
+}
+
+/* Counters are 64-bit words throughout, except that the three maxima at the end do not add up. */
+#define COUNTER_WORDS (offsetof(struct soak_counters, visit_max_ns) / 8 + 1)
+#define COUNTER_SUMS  (offsetof(struct soak_counters, destroy_max_ns) / 8)
+
+void programs_counters(const struct programs *p, struct soak_counters *ret)
+{
+	unsigned long long *sum = (unsigned long long *)ret;
+
+	memset(ret, 0, sizeof(*ret));
+	for (size_t cpu = 0; cpu < p->cpus; cpu++) {
+		const unsigned long long *words = (void *)&p->skel->bss->counters[cpu];
+
+		for (size_t i = 0; i < COUNTER_WORDS; i++) {
+			unsigned long long word = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
+
+			sum[i] = i < COUNTER_SUMS ? sum[i] + word : MAX(sum[i], word);
+		}
+	}
+}
+
+bool programs_sees_map_frees(const struct programs *p)
+{
+	return p->n_links && __atomic_load_n(&p->skel->bss->control.ready, __ATOMIC_RELAXED);
+}
+
+uint64_t programs_map_frees_done(const struct programs *p)
+{
+	uint64_t done = 0;
+
+	for (size_t cpu = 0; cpu < p->cpus; cpu++)
+		done += __atomic_load_n(&p->skel->bss->counters[cpu].map_frees_done,
+					__ATOMIC_RELAXED);
+	return done;
+}
+
+uint64_t programs_misses(const struct programs *p, uint64_t *ret_blind)
+{
+	uint64_t total = 0, blind = 0, least[PAIRS_MAX], seen[PAIRS_MAX] = { 0 };
+
+	for (size_t i = 0; i < p->n_links; i++) {
+		unsigned int pair = p->linked[i]->pair;
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(p->prog_fds[i], &info, &len))
+			continue;
+		total += info.recursion_misses;
+		if (!pair)
+			continue;
+		least[pair] = seen[pair] ? MIN(least[pair], info.recursion_misses)
+					 : info.recursion_misses;
+		seen[pair]++;
+	}
+	for (unsigned int pair = 1; pair < PAIRS_MAX; pair++)
+		blind += seen[pair] ? least[pair] : 0;
+	*ret_blind = blind;
+	return total;
+}
+
+size_t programs_mapped_bytes(const struct programs *p)
+{
+	return p->slots_bytes + p->storages_bytes + p->faults_bytes + sizeof(*p->skel->bss);
+}
+
+size_t programs_value_size(unsigned int shape)
+{
+	return value_sizes[shape];
+}
+
+int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
+{
+	static unsigned int serial;
+	LIBBPF_OPTS(bpf_map_create_opts, opts);
+	char name[16];
+	int fd;
+
+	opts.map_flags = BPF_F_NO_PREALLOC;
+	if (kind == SOAK_SK && shape == 1)
+		opts.map_flags |= BPF_F_CLONE;
+	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
+	opts.btf_key_type_id = (uint32_t)p->key_type;
+	opts.btf_value_type_id = (uint32_t)p->value_type[shape];
+	snprintf(name, sizeof(name), SOAK_MAP_PREFIX "%x",
+		 __atomic_fetch_add(&serial, 1, __ATOMIC_RELAXED) & 0xffffff);
+	fd = bpf_map_create(kind == SOAK_SK ? BPF_MAP_TYPE_SK_STORAGE : BPF_MAP_TYPE_TASK_STORAGE,
+			    name, sizeof(int), (uint32_t)value_sizes[shape], 0, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+static const struct bpf_map *outer_map(const struct programs *p, enum soak_kind kind,
+				       unsigned int shape)
+{
+	const struct bpf_map *maps[SOAK_KIND_NR][SOAK_SHAPES] = {
+		{ p->skel->maps.sk_smalls, p->skel->maps.sk_mediums, p->skel->maps.sk_larges },
+		{ p->skel->maps.task_smalls, p->skel->maps.task_mediums,
+		  p->skel->maps.task_larges },
+	};
+
+	return maps[kind][shape];
+}
+
+int programs_set_fill(const struct programs *p, enum soak_kind kind, unsigned int shape,
+		      unsigned int slot, int fd)
+{
+	int outer = bpf_map__fd(outer_map(p, kind, shape)), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &slot) : bpf_map_update_elem(outer, &slot, &fd, 0);
+	return r < 0 ? -errno : 0;
+}
+
+int programs_inspect(const struct programs *p, uint64_t selem, struct soak_inspect *ret)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->selem = selem;
+	opts.ctx_in = ret;
+	opts.ctx_size_in = sizeof(*ret);
+	opts.ctx_out = ret;
+	opts.ctx_size_out = sizeof(*ret);
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.inspect), &opts))
+		return -errno;
+	return ret->readable ? 0 : -EFAULT;
+}

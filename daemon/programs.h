@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The BPF programs as one object: open, size, load, attach by part, tear down in reverse. Also
+ * the memory that they share with the daemon. Owned by the run loop. Attach and detach only
+ * while nothing churns: patching a traced function under load has crashed guests.
+ *
+ * The accessors are safe from any thread between programs_load() and programs_free(); what they
+ * point at is written by the kernel side at any time, so read it with atomics or expect tearing.
+ */
+#ifndef SOAK_PROGRAMS_H
+#define SOAK_PROGRAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/soak_abi.h"
+
+struct programs;
+
+/* Parts that attach together. */
+enum program_part {
+	PART_LEDGER,
+	PART_FILL,
+	PART_STALL,
+	PART_NR,
+};
+
+struct programs_options {
+	uint64_t slots; /* selem slots of the ledger, a power of two, at least 64 */
+	bool ledger;
+	bool stall;
+	bool lsm; /* "bpf" is an active LSM */
+};
+
+/* Opens and loads. Returns 0 or -errno, having said what the kernel refused. */
+int programs_load(const struct programs_options *options, struct programs **ret);
+
+/*
+ * Attaches a part. Returns 0, or -errno when a program that the part cannot do without did not
+ * attach. Optional ones that the kernel lacks are left out quietly.
+ */
+int programs_attach(struct programs *programs, enum program_part part);
+
+/* Detaches everything, newest first; control->ready is cleared before. */
+void programs_detach(struct programs *programs);
+void programs_free(struct programs *programs);
+
+struct soak_control *programs_control(struct programs *programs);
+struct soak_plan *programs_plans(struct programs *programs);
+const struct soak_map_free *programs_map_frees(const struct programs *programs);
+const struct soak_set *programs_slots(const struct programs *programs, size_t *ret_sets);
+const struct soak_storage_set *programs_storages(const struct programs *programs, size_t *ret_sets);
+/* *ret_n: faults logged so far, at most SOAK_FAULTS. */
+const struct soak_fault *programs_faults(const struct programs *programs, size_t *ret_n);
+
+/* All CPUs added up; maxima are maxima. */
+void programs_counters(const struct programs *programs, struct soak_counters *ret);
+
+/* map_free() calls finished, cheap enough to ask before each close; false when nobody counts. */
+bool programs_sees_map_frees(const struct programs *programs);
+uint64_t programs_map_frees_done(const struct programs *programs);
+
+/*
+ * Times that the kernel skipped one of our programs because it was running already
+ * (bpf_prog_info.recursion_misses). *ret_blind: how many frees at most went past both copies.
+ */
+uint64_t programs_misses(const struct programs *programs, uint64_t *ret_blind);
+
+/* Bytes of the shared tables: mapped into this process, charged to it, apart from its own RSS. */
+size_t programs_mapped_bytes(const struct programs *programs);
+
+/* A new storage map of one shape; the caller closes the fd. Returns the fd or -errno. */
+int programs_new_map(const struct programs *programs, enum soak_kind kind, unsigned int shape);
+
+/* Bytes of a value of that shape. */
+size_t programs_value_size(unsigned int shape);
+
+/* Puts a map where the fill programs find it; fd < 0 empties the slot. Returns 0 or -errno. */
+int programs_set_fill(const struct programs *programs, enum soak_kind kind, unsigned int shape,
+		      unsigned int slot, int fd);
+
+/* Looks at the memory of a residual. Returns 0 or -errno. */
+int programs_inspect(const struct programs *programs, uint64_t selem, struct soak_inspect *ret);
+
+#endif

@@ -1,0 +1,703 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is left of a run: report.json for programs (docs/report.schema.json describes it), the
+ * closing table, the last line and the progress line for people. Everything is read from one
+ * snapshot, so they agree. Called by the run loop only.
+ */
+#include "report.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <time.h>
+
+#include "build_config.h"
+#include "config.h"
+#include "util.h"
+
+#define KERNEL_TEXT_MAX 8192 /* bytes of one kernel log report */
+
+/* Which kinds of failed locks each value of --inject makes, and how a reader is told. */
+static const struct backend {
+	const char *name;
+	bool kinds[FAULT_NR];
+	const char *notice;
+} backends[] = {
+	{ "stall",
+	  { [FAULT_ORGANIC] = true },
+	  "organic (real holders stalled by BPF programs, no forced error)" },
+};
+
+static const struct backend *find_backend(const struct snapshot *s)
+{
+	for (size_t i = 0; s->inject && i < ARRAY_SIZE(backends); i++) {
+		if (!strcmp(s->inject, backends[i].name))
+			return &backends[i];
+	}
+	return NULL;
+}
+
+static bool is_injecting(const struct snapshot *s)
+{
+	return s->inject && *s->inject && strcmp(s->inject, "none");
+}
+
+static double seconds(uint64_t ns)
+{
+	return (double)ns / 1e9;
+}
+
+static double rate(uint64_t n, uint64_t ns)
+{
+	return ns ? (double)n / seconds(ns) : 0;
+}
+
+/*
+ * json-c reports a lack of memory at every step. The first failure is kept here and everything
+ * after it does nothing, so the code below reads like the report.
+ */
+struct doc {
+	bool failed;
+};
+
+static void put(struct doc *d, struct json_object *parent, const char *key,
+		struct json_object *value)
+{
+	if (parent && value && !json_object_object_add(parent, key, value))
+		return;
+	json_object_put(value);
+	d->failed = true;
+}
+
+static void append(struct doc *d, struct json_object *array, struct json_object *value)
+{
+	if (array && value && !json_object_array_add(array, value))
+		return;
+	json_object_put(value);
+	d->failed = true;
+}
+
+/* A new object or array below parent, borrowed. */
+static struct json_object *put_object(struct doc *d, struct json_object *parent, const char *key)
+{
+	struct json_object *object = json_object_new_object();
+
+	put(d, parent, key, object);
+	return d->failed ? NULL : object;
+}
+
+static struct json_object *put_array(struct doc *d, struct json_object *parent, const char *key)
+{
+	struct json_object *array = json_object_new_array();
+
+	put(d, parent, key, array);
+	return d->failed ? NULL : array;
+}
+
+static void put_number(struct doc *d, struct json_object *parent, const char *key, uint64_t value)
+{
+	put(d, parent, key, json_object_new_uint64(value));
+}
+
+/* Microseconds are enough for everything, and 0.3 does not come out as 0.29999999999999999. */
+static void put_real(struct doc *d, struct json_object *parent, const char *key, double value)
+{
+	char text[400];
+
+	if (!isfinite(value))
+		value = 0;
+	snprintf(text, sizeof(text), "%.6f", value);
+	put(d, parent, key, json_object_new_double_s(value, text));
+}
+
+/* JSON must be UTF-8 and the kernel promises no encoding: anything but ASCII becomes '?'. */
+static struct json_object *new_text(const char *text, size_t len)
+{
+	_cleanup_free_ char *copy = strndup(text, len);
+
+	if (!copy)
+		return NULL;
+	for (char *p = copy; *p; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if ((c < 0x20 && c != '\n' && c != '\t') || c > 0x7e)
+			*p = '?';
+	}
+	return json_object_new_string(copy);
+}
+
+static void put_text(struct doc *d, struct json_object *parent, const char *key, const char *value)
+{
+	put(d, parent, key, new_text(value, strlen(value)));
+}
+
+static void put_bool(struct doc *d, struct json_object *parent, const char *key, bool value)
+{
+	put(d, parent, key, json_object_new_boolean(value));
+}
+
+static void put_reasons(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *array = put_array(d, root, "reasons");
+
+	for (unsigned int i = 0; i < MIN(s->n_reasons, SNAPSHOT_REASONS); i++)
+		append(d, array,
+		       new_text(s->reasons[i], strnlen(s->reasons[i], sizeof(s->reasons[i]))));
+}
+
+static void put_time(struct doc *d, struct json_object *root, const char *key, double realtime)
+{
+	time_t t = isfinite(realtime) ? (time_t)realtime : 0;
+	char text[64] = "";
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	put_text(d, root, key, text);
+}
+
+static void put_identity(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	char seed[24];
+
+	put_number(d, root, "version", REPORT_VERSION);
+	put_text(d, root, "daemon_version", SOAK_VERSION);
+	put_bool(d, root, "test_hooks", SOAK_TEST_HOOKS);
+	put_text(d, root, "verdict", verdict_name(s->verdict));
+	put_reasons(d, root, s);
+	put_text(d, root, "kernel_release", s->kernel_release);
+	put_text(d, root, "cpu_model", s->cpu_model);
+	/* Text, because many readers keep JSON numbers in a double, which has 53 bits. */
+	snprintf(seed, sizeof(seed), "%" PRIu64, s->seed);
+	put_text(d, root, "seed", seed);
+	put_time(d, root, "start_time", s->start_realtime);
+	put_real(d, root, "duration_s", seconds(s->elapsed_ns));
+}
+
+static void put_inject(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *inject = put_object(d, root, "inject");
+	struct json_object *names = put_array(d, inject, "backends");
+	struct json_object *kinds = put_array(d, inject, "kinds");
+	const struct backend *backend = find_backend(s);
+
+	if (is_injecting(s))
+		append(d, names, new_text(s->inject, strlen(s->inject)));
+	for (unsigned int i = 0; backend && i < FAULT_NR; i++) {
+		if (backend->kinds[i])
+			append(d, kinds, json_object_new_string(fault_kind_name(i)));
+	}
+}
+
+static void put_lock_failures(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *timeouts = put_object(d, root, "timeouts");
+	struct json_object *deadlocks = put_object(d, root, "deadlocks");
+
+	for (unsigned int k = 0; k < FAULT_NR; k++) {
+		struct json_object *t = put_object(d, timeouts, fault_kind_name(k));
+		struct json_object *e = put_object(d, deadlocks, fault_kind_name(k));
+
+		for (unsigned int i = 0; i < SOAK_SITE_NR; i++) {
+			put_number(d, t, site_name(i), s->timeouts[k][i]);
+			/* The counters do not tell kinds apart: nothing forces deadlocks yet. */
+			put_number(d, e, site_name(i), k == FAULT_ORGANIC ? s->c.deadlocks[i] : 0);
+		}
+	}
+}
+
+static void put_births(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *born, *owners, *freed;
+
+	put_number(d, root, "born", snapshot_births(s));
+	born = put_object(d, root, "born_by_owner");
+	put_number(d, root, "owners", snapshot_owners(s));
+	owners = put_object(d, root, "owners_by_kind");
+	for (unsigned int i = 0; i < SOAK_KIND_NR; i++) {
+		put_number(d, born, owner_kind_name(i), s->c.births[i]);
+		put_number(d, owners, owner_kind_name(i), s->owners_by_kind[i]);
+	}
+	freed = put_object(d, root, "freed");
+	put_number(d, freed, "by_map_free", s->c.frees[SOAK_FREE_MAP_FREE]);
+	put_number(d, freed, "by_destroy", s->c.frees[SOAK_FREE_DESTROY]);
+	put_number(d, freed, "by_program", s->c.frees[SOAK_FREE_PROGRAM]);
+	put_number(d, freed, "by_cmpxchg", s->c.frees_by_cmpxchg);
+	put_real(d, root, "owners_per_s", rate(snapshot_owners(s), s->elapsed_ns));
+	put_real(d, root, "selems_per_s", rate(snapshot_births(s), s->elapsed_ns));
+}
+
+static void put_visits_of_side(struct doc *d, struct json_object *visits, const struct snapshot *s,
+			       enum soak_side side)
+{
+	struct json_object *results = put_object(d, visits, side_name(side));
+	char key[64];
+
+	for (unsigned int b = 0; b < SOAK_LOCK_NR; b++) {
+		for (unsigned int l = 0; l < SOAK_LOCK_NR; l++) {
+			if (!s->c.visits[side][b][l])
+				continue;
+			snprintf(key, sizeof(key), "%s/%s", lock_result_name(b),
+				 lock_result_name(l));
+			put_number(d, results, key, s->c.visits[side][b][l]);
+		}
+	}
+}
+
+static void put_visits(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *visits, *longest;
+
+	put_number(d, root, "lockless_unlinks", snapshot_lockless(s));
+	visits = put_object(d, root, "visits");
+	for (unsigned int i = 0; i < SOAK_SIDE_NR; i++)
+		put_visits_of_side(d, visits, s, i);
+	longest = put_object(d, root, "longest_s");
+	put_real(d, longest, "map_free", seconds(s->c.map_free_max_ns));
+	put_real(d, longest, "destroy", seconds(s->c.destroy_max_ns));
+	put_real(d, longest, "visit", seconds(s->c.visit_max_ns));
+}
+
+static void put_holes(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *holes = put_object(d, root, "holes");
+
+	for (unsigned int i = 0; i < HOLE_NR; i++) {
+		struct json_object *hole = put_object(d, holes, hole_kind_name(i));
+
+		for (unsigned int k = 0; k < FAULT_NR; k++)
+			put_number(d, hole, fault_kind_name(k), s->holes[i][k]);
+	}
+}
+
+static void put_findings(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *violations, *misses, *oracles;
+
+	put_holes(d, root, s);
+	put_number(d, root, "leaks",
+		   s->violations[VIOLATION_SELEM_LEAK] + s->violations[VIOLATION_STORAGE_LEAK]);
+	put_number(d, root, "double_frees",
+		   s->violations[VIOLATION_DOUBLE_FREE] +
+			   s->violations[VIOLATION_STORAGE_DOUBLE_FREE]);
+	put_number(d, root, "omem_mismatches", s->c.omem_mismatch);
+	put_number(d, root, "violations", snapshot_violations(s));
+	violations = put_object(d, root, "violations_by_kind");
+	for (unsigned int i = 0; i < VIOLATION_NR; i++)
+		put_number(d, violations, violation_name(i), s->violations[i]);
+	misses = put_object(d, root, "misses");
+	for (unsigned int i = 0; i < MISS_NR; i++)
+		put_number(d, misses, miss_name(i), s->misses[i]);
+	oracles = put_object(d, root, "oracles");
+	for (unsigned int i = 0; i < ORACLE_NR; i++)
+		put_text(d, oracles, oracle_name(i), oracle_state_name(s->oracles[i]));
+}
+
+static void put_kernel_log(struct doc *d, struct json_object *root, const struct snapshot *s,
+			   const struct kmsg *kmsg)
+{
+	struct json_object *counts = put_object(d, root, "kernel_log");
+	struct json_object *array = put_array(d, root, "kernel_log_reports");
+	const struct kmsg_report *reports = NULL;
+	size_t n = kmsg ? kmsg_reports(kmsg, &reports) : 0;
+
+	for (unsigned int i = 0; i < KMSG_CLASS_NR; i++)
+		put_number(d, counts, kmsg_class_name(i), s->kmsg[i]);
+	for (size_t i = 0; i < n; i++) {
+		struct json_object *report = json_object_new_object();
+
+		append(d, array, report);
+		if (d->failed)
+			return;
+		put_text(d, report, "class", kmsg_class_name(reports[i].class));
+		put_real(d, report, "time_s", (double)reports[i].time_us / 1e6);
+		put(d, report, "text",
+		    new_text(reports[i].text, strnlen(reports[i].text, KERNEL_TEXT_MAX)));
+	}
+}
+
+static void put_resources(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *cpu;
+
+	put_number(d, root, "rss_bytes", s->rss_bytes);
+	put_number(d, root, "mapped_bytes", s->mapped_bytes);
+	put_number(d, root, "leaked_bytes", s->leaked_bytes);
+	put_number(d, root, "leak_budget_bytes", s->leak_budget);
+	cpu = put_object(d, root, "cpu");
+	put_real(d, cpu, "user_s", s->cpu_user_s);
+	put_real(d, cpu, "system_s", s->cpu_system_s);
+	put_real(d, cpu, "bookkeeping_s", s->bookkeeping_cpu_s);
+}
+
+static char *trim(char *text)
+{
+	size_t len;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	len = strlen(text);
+	while (len && isspace((unsigned char)text[len - 1]))
+		text[--len] = '\0';
+	return text;
+}
+
+/* The lines "key = value" of config_dump(). */
+static void put_config(struct doc *d, struct json_object *root, const struct config *config)
+{
+	struct json_object *object = put_object(d, root, "config");
+	_cleanup_free_ char *text = NULL;
+	char *line, *rest;
+
+	if (!config)
+		return;
+	text = config_dump(config);
+	if (!text) {
+		d->failed = true;
+		return;
+	}
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		char *value = strchr(line, '=');
+
+		line = trim(line);
+		if (!value || *line == '#')
+			continue;
+		*value++ = '\0';
+		put_text(d, object, trim(line), trim(value));
+	}
+}
+
+/* NULL when out of memory. */
+static struct json_object *build(const struct snapshot *s, const struct config *config,
+				 const struct kmsg *kmsg)
+{
+	struct json_object *root = json_object_new_object();
+	struct doc d = { .failed = !root };
+
+	put_identity(&d, root, s);
+	put_inject(&d, root, s);
+	put_lock_failures(&d, root, s);
+	put_births(&d, root, s);
+	put_visits(&d, root, s);
+	put_findings(&d, root, s);
+	put_kernel_log(&d, root, s, kmsg);
+	put_resources(&d, root, s);
+	put_config(&d, root, config);
+	if (!d.failed)
+		return root;
+	json_object_put(root);
+	return NULL;
+}
+
+static void json_putp(struct json_object **object)
+{
+	json_object_put(*object);
+}
+
+int report_write(const char *dir, const struct snapshot *s, const struct config *config,
+		 const struct kmsg *kmsg)
+{
+	_cleanup_(json_putp) struct json_object *root = build(s, config, kmsg);
+	_cleanup_free_ char *path = format("%s/report.json", dir);
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	if (!root || !path)
+		return -ENOMEM;
+	text = format("%s\n", json_object_to_json_string_ext(
+				      root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+						    JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (!text)
+		return -ENOMEM;
+	r = make_dirs(dir, 0755);
+	if (r < 0)
+		return r;
+	return write_file_atomic(path, text, strlen(text));
+}
+
+/* "12s", "5m03s", "2h00m07s". */
+static void format_elapsed(char *buf, size_t size, uint64_t ns)
+{
+	unsigned long long t = ns / NSEC_PER_SEC;
+
+	if (t < 60)
+		snprintf(buf, size, "%llus", t);
+	else if (t < 3600)
+		snprintf(buf, size, "%llum%02llus", t / 60, t % 60);
+	else
+		snprintf(buf, size, "%lluh%02llum%02llus", t / 3600, t / 60 % 60, t % 60);
+}
+
+/* A counter that went backwards means a wrong prev: show nothing rather than 1.8e19. */
+static uint64_t since(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+void report_progress(char *buf, size_t size, const struct snapshot *s, const struct snapshot *prev)
+{
+	uint64_t owners = snapshot_owners(s);
+	uint64_t births = snapshot_births(s);
+	uint64_t ns = s->elapsed_ns;
+	char elapsed[32];
+
+	if (prev) {
+		owners = since(owners, snapshot_owners(prev));
+		births = since(births, snapshot_births(prev));
+		ns = since(ns, prev->elapsed_ns);
+	}
+	format_elapsed(elapsed, sizeof(elapsed), s->elapsed_ns);
+	snprintf(buf, size,
+		 "%s  owners/s %.0f  selems/s %.0f  lockless %" PRIu64 "  timeouts %" PRIu64
+		 "  violations %" PRIu64,
+		 elapsed, rate(owners, ns), rate(births, ns), snapshot_lockless(s),
+		 snapshot_timeouts(s), snapshot_violations(s));
+}
+
+/* One cell of "name n, name n", of the counts that are not zero. */
+struct list {
+	FILE *out;
+	unsigned int n;
+};
+
+static _printf_(2, 3) void list_add(struct list *list, const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs(list->n++ ? ", " : "", list->out);
+	va_start(ap, fmt);
+	vfprintf(list->out, fmt, ap);
+	va_end(ap);
+}
+
+static void list_count(struct list *list, const char *name, uint64_t n)
+{
+	if (n)
+		list_add(list, "%s %" PRIu64, name, n);
+}
+
+static void list_end(struct list *list)
+{
+	fputs(list->n ? "\n" : "none\n", list->out);
+}
+
+/* The left column; all of them in one place so that they stay aligned. */
+static void row(FILE *out, const char *name)
+{
+	fprintf(out, "  %-17s", name);
+}
+
+static void print_faults(FILE *out, const struct snapshot *s)
+{
+	const struct backend *backend = find_backend(s);
+
+	if (is_injecting(s))
+		fprintf(out, "FAULTS WERE INJECTED: %s\n", backend ? backend->notice : s->inject);
+	else if (snapshot_timeouts(s))
+		fputs("NO FAULTS WERE INJECTED, and yet locks timed out\n", out);
+}
+
+static void print_run(FILE *out, const struct snapshot *s)
+{
+	char elapsed[32];
+
+	format_elapsed(elapsed, sizeof(elapsed), s->elapsed_ns);
+	row(out, "kernel");
+	fprintf(out, "%s on %s\n", s->kernel_release, s->cpu_model);
+	row(out, "run");
+	fprintf(out, "%s, seed %" PRIu64 ", inject %s\n", elapsed, s->seed,
+		s->inject ? s->inject : "none");
+}
+
+static void print_population(FILE *out, const struct snapshot *s)
+{
+	row(out, "owners");
+	fprintf(out, "%" PRIu64 " (socket %" PRIu64 ", task %" PRIu64 "), %.0f/s\n",
+		snapshot_owners(s), s->owners_by_kind[SOAK_SK], s->owners_by_kind[SOAK_TASK],
+		rate(snapshot_owners(s), s->elapsed_ns));
+	row(out, "selems");
+	fprintf(out, "born %" PRIu64 ", freed %" PRIu64 ", live %" PRIu64 ", %.0f/s\n",
+		snapshot_births(s), snapshot_frees(s), s->live_selems,
+		rate(snapshot_births(s), s->elapsed_ns));
+	row(out, "freed by");
+	fprintf(out, "map_free %llu, destroy %llu, program %llu; by cmpxchg %llu\n",
+		s->c.frees[SOAK_FREE_MAP_FREE], s->c.frees[SOAK_FREE_DESTROY],
+		s->c.frees[SOAK_FREE_PROGRAM], s->c.frees_by_cmpxchg);
+	row(out, "storages");
+	fprintf(out, "born %llu, freed %llu, live %" PRIu64 "\n", s->c.storage_births,
+		s->c.storage_frees, s->live_storages);
+	row(out, "maps");
+	fprintf(out, "created %" PRIu64 ", closed %" PRIu64 ", outstanding %" PRIu64 "\n",
+		s->maps_created, s->maps_closed, s->maps_outstanding);
+}
+
+static void print_visits(FILE *out, const struct snapshot *s)
+{
+	static const enum soak_side sides[] = { SOAK_MAP_FREE, SOAK_DESTROY };
+	struct list list = { .out = out };
+
+	row(out, "visits");
+	for (size_t i = 0; i < ARRAY_SIZE(sides); i++) {
+		uint64_t n = 0;
+
+		for (unsigned int j = 0; j < SOAK_LOCK_NR * SOAK_LOCK_NR; j++)
+			n += s->c.visits[sides[i]][j / SOAK_LOCK_NR][j % SOAK_LOCK_NR];
+		list_add(&list, "%s %" PRIu64 " (%llu lockless)", side_name(sides[i]), n,
+			 s->c.lockless[sides[i]]);
+	}
+	list_end(&list);
+	row(out, "longest");
+	fprintf(out, "map_free %.3fs, destroy %.3fs, visit %.3fs\n", seconds(s->c.map_free_max_ns),
+		seconds(s->c.destroy_max_ns), seconds(s->c.visit_max_ns));
+}
+
+static void print_lock_failures(FILE *out, const struct snapshot *s)
+{
+	struct list stalls = { .out = out }, timeouts = { .out = out }, deadlocks = { .out = out };
+
+	row(out, "holders stalled");
+	for (unsigned int i = 0; i < SOAK_SITE_NR; i++)
+		list_count(&stalls, site_name(i), s->c.stalls[i]);
+	list_end(&stalls);
+	row(out, "timeouts");
+	for (unsigned int i = 0; i < FAULT_NR * SOAK_SITE_NR; i++) {
+		uint64_t n = s->timeouts[i / SOAK_SITE_NR][i % SOAK_SITE_NR];
+
+		if (n)
+			list_add(&timeouts, "%s %s %" PRIu64, fault_kind_name(i / SOAK_SITE_NR),
+				 site_name(i % SOAK_SITE_NR), n);
+	}
+	list_end(&timeouts);
+	row(out, "deadlocks");
+	for (unsigned int i = 0; i < SOAK_SITE_NR; i++)
+		list_count(&deadlocks, site_name(i), s->c.deadlocks[i]);
+	list_end(&deadlocks);
+}
+
+static void print_findings(FILE *out, const struct snapshot *s)
+{
+	struct list holes = { .out = out }, violations = { .out = out };
+	struct list misses = { .out = out }, log = { .out = out };
+
+	row(out, "holes");
+	for (unsigned int i = 0; i < HOLE_NR * FAULT_NR; i++) {
+		uint64_t n = s->holes[i / FAULT_NR][i % FAULT_NR];
+
+		if (n)
+			list_add(&holes, "%s %" PRIu64 " (%s)", hole_kind_name(i / FAULT_NR), n,
+				 fault_kind_name(i % FAULT_NR));
+	}
+	list_end(&holes);
+	row(out, "violations");
+	for (unsigned int i = 0; i < VIOLATION_NR; i++)
+		list_count(&violations, violation_name(i), s->violations[i]);
+	list_end(&violations);
+	row(out, "misses");
+	for (unsigned int i = 0; i < MISS_NR; i++)
+		list_count(&misses, miss_name(i), s->misses[i]);
+	list_end(&misses);
+	row(out, "kernel log");
+	for (unsigned int i = 0; i < KMSG_CLASS_NR; i++) {
+		if (i != KMSG_BENIGN)
+			list_count(&log, kmsg_class_name(i), s->kmsg[i]);
+	}
+	list_end(&log);
+}
+
+static void print_oracles(FILE *out, const struct snapshot *s)
+{
+	static const enum oracle_state states[] = { ORACLE_LIVE, ORACLE_BLIND, ORACLE_ABSENT };
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		struct list list = { .out = out };
+		char name[32];
+
+		snprintf(name, sizeof(name), "oracles %s", oracle_state_name(states[i]));
+		row(out, name);
+		for (unsigned int o = 0; o < ORACLE_NR; o++) {
+			if (s->oracles[o] == states[i])
+				list_add(&list, "%s", oracle_name(o));
+		}
+		list_end(&list);
+	}
+}
+
+static double mebibytes(uint64_t bytes)
+{
+	return (double)bytes / (1024 * 1024);
+}
+
+static void print_resources(FILE *out, const struct snapshot *s)
+{
+	row(out, "leaked");
+	fprintf(out, "%.1f MiB of a budget of %.1f MiB\n", mebibytes(s->leaked_bytes),
+		mebibytes(s->leak_budget));
+	row(out, "daemon");
+	fprintf(out,
+		"rss %.1f MiB, ledger %.1f MiB, cpu user %.1fs system %.1fs bookkeeping %.1fs\n",
+		mebibytes(s->rss_bytes), mebibytes(s->mapped_bytes), s->cpu_user_s, s->cpu_system_s,
+		s->bookkeeping_cpu_s);
+}
+
+static void print_reasons(FILE *out, const struct snapshot *s)
+{
+	for (unsigned int i = 0; i < MIN(s->n_reasons, SNAPSHOT_REASONS); i++)
+		fprintf(out, "%s: %s\n", verdict_name(s->verdict), s->reasons[i]);
+}
+
+/* Values of the last line hold no blanks, or it could not be cut at them. */
+static void print_word(FILE *out, const char *key, const char *text)
+{
+	fprintf(out, " %s=", key);
+	if (!*text)
+		fputs("unknown", out);
+	for (; *text; text++)
+		fputc(isgraph((unsigned char)*text) ? *text : '_', out);
+}
+
+static void print_last_line(FILE *out, const struct snapshot *s)
+{
+	fprintf(out, "bpfsoakd: end of run: %s", verdict_name(s->verdict));
+	print_word(out, "kernel", s->kernel_release);
+	print_word(out, "cpu", s->cpu_model);
+	fprintf(out,
+		" elapsed=%.0fs selems=%" PRIu64 " lockless=%" PRIu64 " timeouts=%" PRIu64
+		" holes=%" PRIu64 " violations=%" PRIu64 " misses=%" PRIu64 " seed=%" PRIu64 "\n",
+		seconds(s->elapsed_ns), snapshot_births(s), snapshot_lockless(s),
+		snapshot_timeouts(s), snapshot_holes(s), snapshot_violations(s),
+		snapshot_total(s->misses, MISS_NR), s->seed);
+}
+
+void report_print_end(FILE *out, const struct snapshot *s)
+{
+	print_faults(out, s);
+	print_run(out, s);
+	print_population(out, s);
+	print_visits(out, s);
+	print_lock_failures(out, s);
+	print_findings(out, s);
+	print_oracles(out, s);
+	print_resources(out, s);
+	print_reasons(out, s);
+	print_last_line(out, s);
+	fflush(out);
+}
+
+int report_exit_code(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_PASS:
+		return 0;
+	case VERDICT_FAIL:
+		return 1;
+	case VERDICT_INCONCLUSIVE:
+		return 3;
+	default:
+		return 4;
+	}
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Totals over a snapshot, and the only tables that turn the enums of a run into the words that
+ * users, scripts and dashboards see: renaming one here renames it everywhere. Pure functions,
+ * callable from any thread.
+ */
+#include "snapshot.h"
+
+#include "util.h"
+
+static const char *const verdict_names[] = {
+	[VERDICT_RUNNING] = "RUNNING",
+	[VERDICT_PASS] = "PASS",
+	[VERDICT_FAIL] = "FAIL",
+	[VERDICT_INCONCLUSIVE] = "INCONCLUSIVE",
+};
+_Static_assert(ARRAY_SIZE(verdict_names) == VERDICT_NR, "a verdict has no name");
+
+static const char *const fault_kind_names[] = {
+	[FAULT_ORGANIC] = "organic",
+	[FAULT_CONTENDED] = "contended",
+	[FAULT_FORCED] = "forced",
+};
+_Static_assert(ARRAY_SIZE(fault_kind_names) == FAULT_NR, "a fault kind has no name");
+
+static const char *const hole_kind_names[] = {
+	[HOLE_SELEM] = "selem",
+	[HOLE_STORAGE] = "storage",
+};
+_Static_assert(ARRAY_SIZE(hole_kind_names) == HOLE_NR, "a hole has no name");
+
+static const char *const violation_names[] = {
+	[VIOLATION_SELEM_LEAK] = "selem_leak",
+	[VIOLATION_STORAGE_LEAK] = "storage_leak",
+	[VIOLATION_DOUBLE_FREE] = "double_free",
+	[VIOLATION_STORAGE_DOUBLE_FREE] = "storage_double_free",
+	[VIOLATION_OMEM] = "omem",
+	[VIOLATION_VALUE] = "value",
+	[VIOLATION_KERNEL_LOG] = "kernel_log",
+	[VIOLATION_STUCK] = "stuck",
+};
+_Static_assert(ARRAY_SIZE(violation_names) == VIOLATION_NR, "a violation has no name");
+
+static const char *const miss_names[] = {
+	[MISS_RECURSION] = "recursion",	     [MISS_TABLE_FULL] = "table_full",
+	[MISS_FAULT_LOG] = "fault_log_full", [MISS_REBORN] = "missed_free",
+	[MISS_UNKNOWN] = "unknown_free",     [MISS_KMSG] = "kernel_log_lost",
+};
+_Static_assert(ARRAY_SIZE(miss_names) == MISS_NR, "a miss has no name");
+
+static const char *const oracle_names[] = {
+	[ORACLE_LEDGER_SK] = "ledger_socket",
+	[ORACLE_LEDGER_TASK] = "ledger_task",
+	[ORACLE_STORAGE] = "storage",
+	[ORACLE_VISITS] = "visits",
+	[ORACLE_OMEM] = "omem",
+	[ORACLE_VALUES] = "values",
+	[ORACLE_KERNEL_LOG] = "kernel_log",
+	[ORACLE_LIVENESS] = "liveness",
+};
+_Static_assert(ARRAY_SIZE(oracle_names) == ORACLE_NR, "an oracle has no name");
+
+static const char *const oracle_state_names[] = {
+	[ORACLE_ABSENT] = "absent",
+	[ORACLE_BLIND] = "blind",
+	[ORACLE_LIVE] = "live",
+};
+_Static_assert(ARRAY_SIZE(oracle_state_names) == ORACLE_LIVE + 1, "an oracle state has no name");
+
+static const char *const site_names[] = {
+	[SOAK_SITE_MAP_FREE_BUCKET] = "map_free_bucket",
+	[SOAK_SITE_MAP_FREE_STORAGE] = "map_free_storage",
+	[SOAK_SITE_DESTROY_BUCKET] = "destroy_bucket",
+	[SOAK_SITE_DESTROY_STORAGE] = "destroy_storage",
+	[SOAK_SITE_UPDATE] = "update",
+	[SOAK_SITE_DELETE] = "delete",
+	[SOAK_SITE_CLONE] = "clone",
+};
+_Static_assert(ARRAY_SIZE(site_names) == SOAK_SITE_NR, "a site has no name");
+
+static const char *const side_names[] = {
+	[SOAK_MAP_FREE] = "map_free",
+	[SOAK_DESTROY] = "destroy",
+};
+_Static_assert(ARRAY_SIZE(side_names) == SOAK_SIDE_NR, "a side has no name");
+
+static const char *const lock_result_names[] = {
+	[SOAK_LOCK_OK] = "ok",
+	[SOAK_LOCK_TIMEOUT] = "timeout",
+	[SOAK_LOCK_DEADLOCK] = "deadlock",
+	[SOAK_LOCK_GONE] = "gone",
+	[SOAK_LOCK_SKIPPED] = "skipped",
+	[SOAK_LOCK_EITHER] = "either",
+};
+_Static_assert(ARRAY_SIZE(lock_result_names) == SOAK_LOCK_NR, "a lock result has no name");
+
+static const char *const owner_kind_names[] = {
+	[SOAK_SK] = "socket",
+	[SOAK_TASK] = "task",
+};
+_Static_assert(ARRAY_SIZE(owner_kind_names) == SOAK_KIND_NR, "an owner kind has no name");
+
+static const char *const free_names[] = {
+	[SOAK_FREE_MAP_FREE] = "map_free",
+	[SOAK_FREE_DESTROY] = "destroy",
+	[SOAK_FREE_PROGRAM] = "program",
+};
+_Static_assert(ARRAY_SIZE(free_names) == SOAK_FREE_NR, "a way to free has no name");
+
+static const char *const err_names[] = {
+	[SOAK_ERR_ENOMEM] = "ENOMEM",	    [SOAK_ERR_EAGAIN] = "EAGAIN",
+	[SOAK_ERR_EEXIST] = "EEXIST",	    [SOAK_ERR_ENOENT] = "ENOENT",
+	[SOAK_ERR_ETIMEDOUT] = "ETIMEDOUT", [SOAK_ERR_EDEADLK] = "EDEADLK",
+	[SOAK_ERR_OTHER] = "other",
+};
+_Static_assert(ARRAY_SIZE(err_names) == SOAK_ERR_NR, "an error has no name");
+
+static const char *const op_names[] = {
+	[SOAK_OP_UPDATE] = "update",
+	[SOAK_OP_DELETE] = "delete",
+	[SOAK_OP_CLONE] = "clone",
+};
+_Static_assert(ARRAY_SIZE(op_names) == SOAK_OP_NR, "an operation has no name");
+
+/* A value outside its enum can only come from a corrupt snapshot: say so, do not crash. */
+#define LOOKUP(names, i) \
+	((unsigned int)(i) < ARRAY_SIZE(names) && (names)[i] ? (names)[i] : "unknown")
+
+const char *verdict_name(enum verdict v)
+{
+	return LOOKUP(verdict_names, v);
+}
+
+const char *fault_kind_name(enum fault_kind k)
+{
+	return LOOKUP(fault_kind_names, k);
+}
+
+const char *hole_kind_name(enum hole_kind k)
+{
+	return LOOKUP(hole_kind_names, k);
+}
+
+const char *violation_name(enum violation_kind v)
+{
+	return LOOKUP(violation_names, v);
+}
+
+const char *miss_name(enum miss_kind m)
+{
+	return LOOKUP(miss_names, m);
+}
+
+const char *oracle_name(enum oracle o)
+{
+	return LOOKUP(oracle_names, o);
+}
+
+const char *oracle_state_name(enum oracle_state s)
+{
+	return LOOKUP(oracle_state_names, s);
+}
+
+const char *site_name(enum soak_site s)
+{
+	return LOOKUP(site_names, s);
+}
+
+const char *side_name(enum soak_side s)
+{
+	return LOOKUP(side_names, s);
+}
+
+const char *lock_result_name(enum soak_lock_result r)
+{
+	return LOOKUP(lock_result_names, r);
+}
+
+const char *owner_kind_name(enum soak_kind k)
+{
+	return LOOKUP(owner_kind_names, k);
+}
+
+const char *free_name(enum soak_free f)
+{
+	return LOOKUP(free_names, f);
+}
+
+const char *soak_err_name(enum soak_err e)
+{
+	return LOOKUP(err_names, e);
+}
+
+const char *soak_op_name(enum soak_op o)
+{
+	return LOOKUP(op_names, o);
+}
+
+uint64_t snapshot_total(const uint64_t *values, unsigned int n)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		total += values[i];
+	return total;
+}
+
+/* The counters of the shared header are unsigned long long, which is not uint64_t's type. */
+static uint64_t counter_total(const unsigned long long *values, unsigned int n)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		total += values[i];
+	return total;
+}
+
+uint64_t snapshot_births(const struct snapshot *s)
+{
+	return counter_total(s->c.births, SOAK_KIND_NR);
+}
+
+uint64_t snapshot_frees(const struct snapshot *s)
+{
+	return counter_total(s->c.frees, SOAK_FREE_NR);
+}
+
+uint64_t snapshot_owners(const struct snapshot *s)
+{
+	return snapshot_total(s->owners_by_kind, SOAK_KIND_NR);
+}
+
+uint64_t snapshot_violations(const struct snapshot *s)
+{
+	return snapshot_total(s->violations, VIOLATION_NR);
+}
+
+uint64_t snapshot_holes(const struct snapshot *s)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < HOLE_NR; i++)
+		total += snapshot_total(s->holes[i], FAULT_NR);
+	return total;
+}
+
+uint64_t snapshot_timeouts(const struct snapshot *s)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < FAULT_NR; i++)
+		total += snapshot_total(s->timeouts[i], SOAK_SITE_NR);
+	return total;
+}
+
+uint64_t snapshot_lockless(const struct snapshot *s)
+{
+	return counter_total(s->c.lockless, SOAK_SIDE_NR);
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Everything that a run knows at one moment, as plain figures: filled by the run loop, read by
+ * the stats file, the report, the progress line and the verdict. No pointers into live state, so
+ * what is printed in different places at one moment agrees.
+ */
+#ifndef SOAK_SNAPSHOT_H
+#define SOAK_SNAPSHOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/soak_abi.h"
+#include "kmsg.h"
+
+enum verdict {
+	VERDICT_RUNNING,
+	VERDICT_PASS,
+	VERDICT_FAIL,
+	VERDICT_INCONCLUSIVE,
+	VERDICT_NR,
+};
+
+/* How a lock came to fail (docs/design.md): never mixed. Only organic exists without a module. */
+enum fault_kind {
+	FAULT_ORGANIC,
+	FAULT_CONTENDED,
+	FAULT_FORCED,
+	FAULT_NR,
+};
+
+enum hole_kind {
+	HOLE_SELEM,   /* a selem never freed */
+	HOLE_STORAGE, /* a bpf_local_storage never freed */
+	HOLE_NR,
+};
+
+enum violation_kind {
+	VIOLATION_SELEM_LEAK,	/* never freed, and no lock failed in its history */
+	VIOLATION_STORAGE_LEAK,
+	VIOLATION_DOUBLE_FREE,
+	VIOLATION_STORAGE_DOUBLE_FREE,
+	VIOLATION_OMEM,		/* sk_omem_alloc not 0 after bpf_sk_storage_free() */
+	VIOLATION_VALUE,	/* a value read back is not the one stored */
+	VIOLATION_KERNEL_LOG,
+	VIOLATION_STUCK,	/* a worker, a map_free or a destroy stopped making progress */
+	VIOLATION_NR,
+};
+
+enum miss_kind {
+	MISS_RECURSION,	 /* tracing programs that the kernel skipped, all programs together */
+	MISS_TABLE_FULL, /* births that found no ledger slot */
+	MISS_FAULT_LOG,	 /* failed locks that found no room in the fault log */
+	MISS_REBORN,	 /* frees proven to have been missed: the address was handed out again */
+	MISS_UNKNOWN,	 /* frees of values of ours whose birth was not seen */
+	MISS_KMSG,	 /* kernel log records overwritten before they were read */
+	MISS_NR,
+};
+
+enum oracle {
+	ORACLE_LEDGER_SK,
+	ORACLE_LEDGER_TASK,
+	ORACLE_STORAGE,
+	ORACLE_VISITS,
+	ORACLE_OMEM,
+	ORACLE_VALUES,
+	ORACLE_KERNEL_LOG,
+	ORACLE_LIVENESS,
+	ORACLE_NR,
+};
+
+enum oracle_state {
+	ORACLE_ABSENT, /* this kernel cannot have it, or --oracles=no */
+	ORACLE_BLIND,  /* it should be there and did not answer its positive control */
+	ORACLE_LIVE,
+};
+
+#define SNAPSHOT_WORKERS 256
+#define SNAPSHOT_REASONS 16
+
+struct snapshot_worker {
+	uint64_t ops;	       /* operations that took effect */
+	uint64_t owners;       /* owners born */
+	uint64_t errors;       /* operations refused: out of memory, out of descriptors ... */
+	uint64_t idle_ns;      /* since its last progress */
+};
+
+struct snapshot {
+	/* identity */
+	char kernel_release[65];
+	char cpu_model[64];
+	uint64_t seed;
+	const char *inject; /* "stall", "none" */
+	double start_realtime;	/* seconds since the epoch */
+	double update_realtime;
+	uint64_t elapsed_ns;
+
+	struct soak_counters c; /* all CPUs added up; *_max_ns: the greatest */
+	uint64_t owners_by_kind[SOAK_KIND_NR]; /* owners born */
+	uint64_t maps_created;
+	uint64_t maps_closed;
+	uint64_t maps_outstanding; /* closed, map_free() not finished */
+	uint64_t live_selems;	   /* ledger slots born and not freed */
+	uint64_t live_storages;
+
+	uint64_t syscall_updates; /* successful operations of the workers through bpf(2) */
+	uint64_t syscall_deletes;
+	uint64_t syscall_lookups;
+	uint64_t syscall_errors[SOAK_ERR_NR]; /* errno returned to the workers by bpf(2) */
+
+	/*
+	 * Timeouts by kind and site, the figures that are published: with the stall backend the
+	 * run loop copies c.timeouts to FAULT_ORGANIC. c.deadlocks are all published as organic.
+	 */
+	uint64_t timeouts[FAULT_NR][SOAK_SITE_NR];
+	uint64_t stall_ns;	   /* current stall time */
+	uint64_t stalls;	   /* holders stalled so far */
+
+	uint64_t holes[HOLE_NR][FAULT_NR];
+	uint64_t violations[VIOLATION_NR];
+	uint64_t misses[MISS_NR];
+	uint64_t frees_blind; /* frees that can at most have gone past both copies of a program */
+	uint64_t unjudged;    /* residuals whose history has gaps: neither hole nor violation */
+	uint64_t kmsg[KMSG_CLASS_NR];
+	enum oracle_state oracles[ORACLE_NR];
+	uint64_t leaked_bytes; /* of confirmed or suspected residuals */
+	uint64_t leak_budget;
+
+	uint64_t map_free_oldest_ns; /* longest map_free() still under way */
+	uint64_t destroy_oldest_ns;
+
+	unsigned int n_workers;
+	struct snapshot_worker workers[SNAPSHOT_WORKERS];
+
+	uint64_t rss_bytes;
+	uint64_t mapped_bytes; /* ledger tables, counted apart from rss */
+	uint64_t open_fds;
+	double cpu_user_s;
+	double cpu_system_s;
+	double bookkeeping_cpu_s; /* CPU time of the threads that are not workers */
+	uint64_t stats_write_errors;
+
+	bool injecting;	   /* an injecting backend was armed */
+	enum verdict verdict;
+	char reasons[SNAPSHOT_REASONS][200]; /* why not PASS, most important first */
+	unsigned int n_reasons;
+};
+
+uint64_t snapshot_total(const uint64_t *values, unsigned int n);
+uint64_t snapshot_births(const struct snapshot *s);
+uint64_t snapshot_frees(const struct snapshot *s);
+uint64_t snapshot_owners(const struct snapshot *s);
+uint64_t snapshot_violations(const struct snapshot *s);
+uint64_t snapshot_holes(const struct snapshot *s);
+uint64_t snapshot_timeouts(const struct snapshot *s);
+uint64_t snapshot_lockless(const struct snapshot *s);
+
+/*
+ * Labels of the stats file and keys of the report: the only place where these names are. Never
+ * NULL: a value outside its enum is "unknown".
+ */
+const char *verdict_name(enum verdict v);	/* "PASS", "FAIL", "INCONCLUSIVE", "RUNNING" */
+const char *fault_kind_name(enum fault_kind k); /* "organic", ... */
+const char *hole_kind_name(enum hole_kind k);	/* "selem", "storage" */
+const char *violation_name(enum violation_kind v); /* "selem_leak", ... */
+const char *miss_name(enum miss_kind m);
+const char *oracle_name(enum oracle o);
+const char *oracle_state_name(enum oracle_state s); /* "live", "blind", "absent" */
+const char *site_name(enum soak_site s);	/* "map_free_bucket", ... */
+const char *side_name(enum soak_side s);	/* "map_free", "destroy" */
+const char *lock_result_name(enum soak_lock_result r); /* "ok", "timeout", ... */
+const char *owner_kind_name(enum soak_kind k);	/* "socket", "task" */
+const char *free_name(enum soak_free f);	/* "map_free", "destroy", "program" */
+const char *soak_err_name(enum soak_err e);	/* "ENOMEM", ... */
+const char *soak_op_name(enum soak_op o);	/* "update", "delete", "clone" */
+
+#endif

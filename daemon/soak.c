@@ -1,0 +1,729 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The run loop: see soak.h. Reads as a story: probe, load, attach, prove the oracles, churn,
+ * quiesce, judge, tear down in reverse.
+ */
+#include "soak.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include "churn.h"
+#include "config.h"
+#include "control.h"
+#include "inject/inject.h"
+#include "kmsg.h"
+#include "ledger.h"
+#include "log.h"
+#include "pool.h"
+#include "probe.h"
+#include "programs.h"
+#include "report.h"
+#include "snapshot.h"
+#include "stats.h"
+#include "util.h"
+#include "verdict.h"
+
+#define EXIT_UNSUPPORTED  77
+#define EXIT_INTERNAL	  4
+#define EXIT_INCONCLUSIVE 3
+
+#define TICK_NS		 NSEC_PER_SEC
+#define PROGRESS_LINE_NS (60 * NSEC_PER_SEC)
+#define REARM_NS	 (5 * NSEC_PER_SEC)
+#define ROTATE_PAUSE_NS	 (50 * NSEC_PER_MSEC)
+#define QUIET_NS	 (6 * NSEC_PER_SEC)
+#define QUIESCE_MAX_NS	 (60 * NSEC_PER_SEC)
+#define LEAK_SHARE	 4 /* of MemAvailable at start */
+
+struct soak {
+	const struct config *config;
+	struct probe probe;
+	const struct inject_ops *inject_ops;
+	struct inject *inject;
+	struct programs *programs;
+	struct pool *pool;
+	struct churn *churn;
+	struct kmsg *kmsg;
+	int epoll_fd, signal_fd, timer_fd;
+
+	uint64_t start_ns, end_ns, stats_ns, line_ns, rearm_ns;
+	double start_realtime;
+	uint64_t memory_at_start, leak_budget;
+	unsigned int signals;
+	bool over; /* time, signal or a limit */
+	bool stats_failed;
+	bool stuck_reported;
+	uint64_t stats_errors, stuck;
+	struct snapshot now, before;
+	enum oracle_state oracles[ORACLE_NR];
+};
+
+/* Figures. */
+
+static uint64_t meminfo_available(void)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *line;
+
+	if (read_file("/proc/meminfo", &text, NULL) < 0)
+		return 0;
+	line = strstr(text, "MemAvailable:");
+	return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
+}
+
+static uint64_t resident_bytes(void)
+{
+	_cleanup_free_ char *text = NULL;
+	const char *line;
+
+	if (read_file("/proc/self/status", &text, NULL) < 0)
+		return 0;
+	line = strstr(text, "VmRSS:");
+	return line ? strtoull(line + strlen("VmRSS:"), NULL, 10) * 1024 : 0;
+}
+
+static uint64_t count_fds(void)
+{
+	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
+	uint64_t n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	return n > 3 ? n - 3 : 0;
+}
+
+static double seconds(const struct timeval *tv)
+{
+	return (double)tv->tv_sec + (double)tv->tv_usec / 1e6;
+}
+
+static void read_resources(struct soak *soak, struct snapshot *s)
+{
+	struct rusage usage;
+	uint64_t rss = resident_bytes();
+
+	s->mapped_bytes = programs_mapped_bytes(soak->programs);
+	s->rss_bytes = rss > s->mapped_bytes ? rss - s->mapped_bytes : rss;
+	s->open_fds = count_fds();
+	if (!getrusage(RUSAGE_SELF, &usage)) {
+		s->cpu_user_s = seconds(&usage.ru_utime);
+		s->cpu_system_s = seconds(&usage.ru_stime);
+	}
+	if (!getrusage(RUSAGE_THREAD, &usage))
+		s->bookkeeping_cpu_s = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
+}
+
+static void read_kmsg(struct soak *soak, struct snapshot *s)
+{
+	if (!soak->kmsg)
+		return;
+	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++) {
+		s->kmsg[class] = kmsg_count(soak->kmsg, class);
+		if (kmsg_class_is_violation(class))
+			s->violations[VIOLATION_KERNEL_LOG] += s->kmsg[class];
+	}
+	s->misses[MISS_KMSG] = kmsg_lost(soak->kmsg);
+}
+
+static void read_inject(struct soak *soak, struct snapshot *s)
+{
+	struct inject_figures figures = { 0 };
+
+	if (soak->inject)
+		soak->inject_ops->read(soak->inject, &figures);
+	s->stall_ns = figures.stall_ns;
+	s->stalls = figures.held;
+}
+
+static void take_snapshot(struct soak *soak)
+{
+	struct snapshot *s = &soak->now;
+
+	memset(s, 0, sizeof(*s));
+	snprintf(s->kernel_release, sizeof(s->kernel_release), "%s", soak->probe.release);
+	snprintf(s->cpu_model, sizeof(s->cpu_model), "%s", soak->probe.cpu_model);
+	s->seed = soak->config->seed;
+	s->inject = soak->inject_ops->name;
+	s->injecting = soak->inject_ops->injects;
+	s->start_realtime = soak->start_realtime;
+	s->update_realtime = now_realtime();
+	s->elapsed_ns = now_ns() - soak->start_ns;
+	s->leak_budget = soak->leak_budget;
+	s->stats_write_errors = soak->stats_errors;
+	s->violations[VIOLATION_STUCK] = soak->stuck;
+	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
+	if (soak->config->oracles)
+		ledger_read(soak->programs, s);
+	if (soak->churn)
+		churn_read(soak->churn, s);
+	s->maps_created = pool_created(soak->pool);
+	s->maps_closed = pool_closed(soak->pool);
+	s->maps_outstanding = s->maps_closed > s->c.map_frees_done && soak->config->oracles
+				      ? s->maps_closed - s->c.map_frees_done
+				      : 0;
+	read_inject(soak, s);
+	read_kmsg(soak, s);
+	read_resources(soak, s);
+}
+
+/* What the world sees while the run goes on. */
+
+static void write_stats(struct soak *soak)
+{
+	const char *path = soak->config->stats_file;
+	int r;
+
+	if (!path)
+		return;
+	r = stats_write(path, &soak->now);
+	if (r < 0) {
+		soak->stats_errors++;
+		if (!soak->stats_failed)
+			log_error("cannot write the stats file %s: %s; the run goes on and keeps "
+				  "trying",
+				  path, strerror(-r));
+	} else if (soak->stats_failed) {
+		log_notice("the stats file %s can be written again", path);
+	}
+	soak->stats_failed = r < 0;
+}
+
+static void write_report(struct soak *soak)
+{
+	const char *dir = soak->config->report_dir;
+	int r;
+
+	if (!dir)
+		return;
+	r = report_write(dir, &soak->now, soak->config, soak->kmsg);
+	if (r < 0)
+		log_error("cannot write the report to %s: %s", dir, strerror(-r));
+}
+
+static void show_progress(struct soak *soak)
+{
+	bool terminal = isatty(STDOUT_FILENO);
+	char line[256];
+
+	if (soak->config->quiet)
+		return;
+	if (!terminal && now_ns() < soak->line_ns)
+		return;
+	soak->line_ns = now_ns() + PROGRESS_LINE_NS;
+	report_progress(line, sizeof(line), &soak->now,
+			soak->before.elapsed_ns ? &soak->before : NULL);
+	printf(terminal ? "\r\033[K%s" : "%s\n", line);
+	fflush(stdout);
+	soak->before = soak->now;
+}
+
+static void end_run(struct soak *soak, const char *why)
+{
+	if (soak->over)
+		return;
+	soak->over = true;
+	if (why)
+		log_notice("%s", why);
+}
+
+/* Limits and liveness. */
+
+static void check_memory(struct soak *soak)
+{
+	uint64_t available = meminfo_available();
+
+	if (soak->now.leaked_bytes <= soak->leak_budget &&
+	    (!available || available + soak->leak_budget >= soak->memory_at_start))
+		return;
+	end_run(soak, "the leak budget is used up: ending the run with its verdict");
+}
+
+static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
+{
+	if (soak->stuck_reported)
+		return;
+	soak->stuck_reported = true;
+	soak->stuck++;
+	log_error("VIOLATION, stuck: %s has made no progress for %" PRIu64 " s", what,
+		  (uint64_t)(ns / NSEC_PER_SEC));
+}
+
+static void check_liveness(struct soak *soak)
+{
+	uint64_t limit = soak->config->stuck_ns;
+	char name[64];
+
+	if (soak->now.map_free_oldest_ns > limit)
+		report_stuck(soak, "a map_free()", soak->now.map_free_oldest_ns);
+	if (soak->now.destroy_oldest_ns > limit)
+		report_stuck(soak, "a destroy()", soak->now.destroy_oldest_ns);
+	for (unsigned int i = 0; i < soak->now.n_workers; i++) {
+		if (soak->now.workers[i].idle_ns <= limit)
+			continue;
+		snprintf(name, sizeof(name), "worker %u", i);
+		report_stuck(soak, name, soak->now.workers[i].idle_ns);
+	}
+}
+
+static void rearm_warnings(struct soak *soak)
+{
+	if (!soak->inject_ops->injects || now_ns() < soak->rearm_ns)
+		return;
+	soak->rearm_ns = now_ns() + REARM_NS;
+	kmsg_rearm_warn_once();
+}
+
+static void on_tick(struct soak *soak)
+{
+	take_snapshot(soak);
+	check_liveness(soak);
+	check_memory(soak);
+	rearm_warnings(soak);
+	show_progress(soak);
+	if (now_ns() >= soak->stats_ns) {
+		soak->stats_ns = now_ns() + soak->config->stats_interval_ns;
+		write_stats(soak);
+		write_report(soak);
+	}
+	if (soak->end_ns && now_ns() >= soak->end_ns)
+		end_run(soak, NULL);
+}
+
+/* The second signal leaves at once: the kernel drops links and maps with the process. */
+static void on_signal(struct soak *soak)
+{
+	struct signalfd_siginfo info;
+
+	while (read(soak->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		soak->signals++;
+	if (soak->signals < 2) {
+		end_run(soak, "stopping: workers first, then the verdict (a second signal leaves "
+			      "at once)");
+		return;
+	}
+	printf("bpfsoakd: end of run: INCONCLUSIVE second signal, left at once\n");
+	fflush(stdout);
+	_exit(EXIT_INCONCLUSIVE);
+}
+
+/* One turn of the loop, at most timeout_ms long. */
+static void turn(struct soak *soak, int timeout_ms)
+{
+	struct epoll_event events[4];
+	int n = epoll_wait(soak->epoll_fd, events, ARRAY_SIZE(events), timeout_ms);
+
+	for (int i = 0; i < n; i++) {
+		uint64_t expirations;
+
+		if (events[i].data.fd == soak->signal_fd)
+			on_signal(soak);
+		else if (events[i].data.fd != soak->timer_fd)
+			kmsg_read(soak->kmsg);
+		else if (read(soak->timer_fd, &expirations, sizeof(expirations)) > 0)
+			on_tick(soak);
+	}
+}
+
+/* Set-up. */
+
+static int watch(struct soak *soak, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(soak->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int set_up_loop(struct soak *soak)
+{
+	struct itimerspec tick = { .it_interval.tv_sec = TICK_NS / NSEC_PER_SEC,
+				   .it_value.tv_sec = TICK_NS / NSEC_PER_SEC };
+	sigset_t mask;
+	int r;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGTERM);
+	/* Blocked here, before any thread exists: signals come through the loop only. */
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	soak->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	soak->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	soak->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (soak->epoll_fd < 0 || soak->signal_fd < 0 || soak->timer_fd < 0)
+		return -errno;
+	if (timerfd_settime(soak->timer_fd, 0, &tick, NULL) < 0)
+		return -errno;
+	r = watch(soak, soak->signal_fd);
+	if (!r)
+		r = watch(soak, soak->timer_fd);
+	if (!r && soak->kmsg)
+		r = watch(soak, kmsg_fd(soak->kmsg));
+	return r;
+}
+
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void open_kmsg(struct soak *soak)
+{
+	int r = kmsg_new(NULL, &soak->kmsg);
+
+	if (!r)
+		return;
+	soak->kmsg = NULL;
+	soak->oracles[ORACLE_KERNEL_LOG] = ORACLE_BLIND;
+	log_warning("the kernel log cannot be read: %s%s", strerror(-r),
+		    r == -EPERM ? " (CAP_SYSLOG is missing)" : "");
+}
+
+/* Returns 0, or an exit code after saying why. */
+static int choose_backend(struct soak *soak)
+{
+	const struct config *config = soak->config;
+	const char *why = NULL;
+
+	soak->inject_ops = inject_choose(inject_mode_name(config->inject), &soak->probe, &why);
+	if (!soak->inject_ops || why) {
+		log_error("--inject=%s is not possible here: %s", inject_mode_name(config->inject),
+			  why);
+		return EXIT_UNSUPPORTED;
+	}
+	if (soak->inject_ops->injects && soak->probe.panic_on_warn && !config->accept_panic) {
+		log_error("kernel.panic_on_warn is set and a failed lock warns: the machine would "
+			  "panic; set it to 0, or insist with --accept-panic");
+		return EXIT_UNSUPPORTED;
+	}
+	if (soak->inject_ops->injects)
+		log_warning("FAULTS WILL BE INJECTED into this kernel: %s",
+			    soak->inject_ops->description);
+	return 0;
+}
+
+static uint64_t power_of_two(uint64_t n)
+{
+	uint64_t power = 64;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+static int load(struct soak *soak)
+{
+	struct programs_options options = {
+		.slots = power_of_two(soak->config->slots),
+		.ledger = soak->config->oracles,
+		.stall = soak->inject_ops->injects,
+		.lsm = soak->probe.lsm_bpf,
+	};
+	struct soak_control *control;
+	int r;
+
+	r = programs_load(&options, &soak->programs);
+	if (!r && options.ledger)
+		r = programs_attach(soak->programs, PART_LEDGER);
+	if (!r)
+		r = programs_attach(soak->programs, PART_FILL);
+	if (!r && options.stall)
+		r = programs_attach(soak->programs, PART_STALL);
+	if (r)
+		return r;
+	r = pool_new(soak->programs, soak->config->maps, soak->config->seed, &soak->pool);
+	if (r)
+		return r;
+	control = programs_control(soak->programs);
+	control->maps = soak->config->maps;
+	control->delete_mask = 15;
+	control->fill_sk = control->fill_task = 1;
+	__atomic_store_n(&control->ready, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void prove_oracles(struct soak *soak)
+{
+	if (!soak->config->oracles)
+		return;
+	control_run(soak->programs, soak->pool, &soak->probe, soak->kmsg, soak->oracles);
+	for (unsigned int o = 0; o < ORACLE_NR; o++)
+		log_at(soak->oracles[o] == ORACLE_BLIND ? LOG_WARNING : LOG_INFO, "oracle %s: %s",
+		       oracle_name(o), oracle_state_name(soak->oracles[o]));
+}
+
+static void arm_test_hooks(struct soak *soak)
+{
+	struct soak_control *control = programs_control(soak->programs);
+
+	control->drop_free = soak->config->test_drop_free;
+	control->forge_free = soak->config->test_forge_free;
+	if (soak->config->test_fake_warn)
+		write_file("/dev/kmsg",
+			   "<4>WARNING: CPU: 0 PID: 1 at bpfsoakd_test_hook+0x0/0x1\n");
+}
+
+static unsigned int worker_count(const struct config *config)
+{
+	cpu_set_t set;
+	unsigned int n = config->workers;
+
+	if (!n && !sched_getaffinity(0, sizeof(set), &set))
+		n = MAX((unsigned int)CPU_COUNT(&set), 2u);
+	return MIN(MAX(n, 1u), (unsigned int)SNAPSHOT_WORKERS);
+}
+
+static int start_churn(struct soak *soak)
+{
+	struct churn_options options = {
+		.workers = worker_count(soak->config),
+		.owners = soak->config->owners,
+		.maps = soak->config->maps,
+		.seed = soak->config->seed,
+		.verify = soak->config->oracles,
+	};
+	int r;
+
+	r = churn_new(&options, soak->programs, soak->pool, &soak->churn);
+	if (!r)
+		r = pool_start(soak->pool, ROTATE_PAUSE_NS);
+	if (!r)
+		r = churn_start(soak->churn);
+	return r;
+}
+
+static int start_injection(struct soak *soak)
+{
+	struct inject_options options = {
+		.programs = soak->programs,
+		.pool = soak->pool,
+		.seed = soak->config->seed,
+		.stall_ns = soak->config->stall_ns,
+		.pause_ns = soak->config->stall_pause_ns,
+	};
+
+	return soak->inject_ops->arm(&options, &soak->inject);
+}
+
+static void start_clocks(struct soak *soak)
+{
+	soak->start_ns = now_ns();
+	soak->start_realtime = now_realtime();
+	soak->end_ns = soak->config->duration_ns ? soak->start_ns + soak->config->duration_ns : 0;
+	soak->memory_at_start = meminfo_available();
+	soak->leak_budget = soak->config->leak_budget ? soak->config->leak_budget
+						      : soak->memory_at_start / LEAK_SHARE;
+}
+
+/* The end. */
+
+static void stop_churn(struct soak *soak)
+{
+	uint64_t deadline = now_ns() + soak->config->stuck_ns;
+
+	if (!soak->churn)
+		return;
+	churn_request_stop(soak->churn);
+	while (!churn_is_idle(soak->churn) && now_ns() < deadline)
+		turn(soak, 100);
+	if (!churn_is_idle(soak->churn))
+		return; /* joining would hang: the verdict is given without it */
+	churn_stop(soak->churn);
+}
+
+static bool is_quiet(const struct snapshot *s)
+{
+	return !s->maps_outstanding && !s->live_selems && !s->live_storages;
+}
+
+/* Until nothing is alive, or what is alive has not changed for a while. */
+static void quiesce(struct soak *soak)
+{
+	uint64_t deadline = now_ns() + MAX(QUIESCE_MAX_NS, soak->config->stuck_ns);
+	uint64_t changed = now_ns(), last = UINT64_MAX;
+
+	if (!soak->config->oracles)
+		return;
+	while (now_ns() < deadline) {
+		uint64_t alive;
+
+		turn(soak, 200);
+		take_snapshot(soak);
+		if (is_quiet(&soak->now))
+			return;
+		alive = soak->now.live_selems + soak->now.live_storages +
+			soak->now.maps_outstanding + soak->now.c.map_frees_done;
+		if (alive != last)
+			changed = now_ns();
+		last = alive;
+		if (!soak->now.maps_outstanding && now_ns() - changed > QUIET_NS)
+			return;
+	}
+	if (soak->now.maps_outstanding)
+		report_stuck(soak, "a map_free() after the last owner died",
+			     soak->now.map_free_oldest_ns);
+}
+
+/*
+ * A residual that no failed lock explains may be a free that we missed: its memory then comes
+ * back to life when enough others are born, and the ledger knows it for what it was.
+ */
+static void sieve(struct soak *soak)
+{
+	log_info("residuals without a failed lock: looking whether their memory is handed out "
+		 "again");
+	if (pool_refill(soak->pool) < 0)
+		return;
+	control_sieve();
+	pool_clear(soak->pool);
+	quiesce(soak);
+}
+
+static void judge(struct soak *soak)
+{
+	_cleanup_free_ struct snapshot *trial = NULL;
+
+	if (!soak->config->oracles)
+		return;
+	trial = malloc(sizeof(*trial));
+	if (trial) {
+		*trial = soak->now;
+		if (ledger_judge(soak->programs, false, trial))
+			sieve(soak);
+	}
+	take_snapshot(soak);
+	ledger_judge(soak->programs, true, &soak->now);
+}
+
+static void wind_down(struct soak *soak)
+{
+	soak->inject_ops->disarm(soak->inject);
+	soak->inject = NULL;
+	stop_churn(soak);
+	pool_stop(soak->pool);
+	take_snapshot(soak);
+	quiesce(soak);
+	pool_clear(soak->pool);
+	quiesce(soak);
+	turn(soak, 0);
+	take_snapshot(soak);
+	judge(soak);
+}
+
+static void conclude(struct soak *soak, uint64_t churned_ns)
+{
+	/* Rates are those of the churn, not of the drain. */
+	soak->now.elapsed_ns = churned_ns;
+	verdict_decide(&soak->now);
+	write_stats(soak);
+	write_report(soak);
+	if (isatty(STDOUT_FILENO) && !soak->config->quiet)
+		printf("\n");
+	report_print_end(stdout, &soak->now);
+	fflush(stdout);
+}
+
+static void tear_down(struct soak *soak)
+{
+	if (soak->inject)
+		soak->inject_ops->disarm(soak->inject);
+	if (soak->churn && churn_is_idle(soak->churn))
+		churn_free(soak->churn);
+	pool_free(soak->pool);
+	programs_free(soak->programs);
+	kmsg_free(soak->kmsg);
+	if (soak->timer_fd >= 0)
+		close(soak->timer_fd);
+	if (soak->signal_fd >= 0)
+		close(soak->signal_fd);
+	if (soak->epoll_fd >= 0)
+		close(soak->epoll_fd);
+	probe_free(&soak->probe);
+}
+
+static int set_up(struct soak *soak)
+{
+	int r;
+
+	raise_limits();
+	if (soak->config->oracles)
+		open_kmsg(soak);
+	r = set_up_loop(soak);
+	if (!r)
+		r = load(soak);
+	if (r)
+		return r;
+	start_clocks(soak);
+	take_snapshot(soak);
+	prove_oracles(soak);
+	arm_test_hooks(soak);
+	return 0;
+}
+
+static int churn_until_over(struct soak *soak)
+{
+	int r;
+
+	start_clocks(soak);
+	r = start_churn(soak);
+	if (!r)
+		r = start_injection(soak);
+	if (r)
+		return r;
+	while (!soak->over)
+		turn(soak, -1);
+	return 0;
+}
+
+/* Returns an exit code. */
+static int run(struct soak *soak)
+{
+	uint64_t churned_ns;
+	int r;
+
+	r = choose_backend(soak);
+	if (r)
+		return r;
+	r = set_up(soak);
+	if (!r)
+		r = churn_until_over(soak);
+	if (r) {
+		log_error("the run could not start: %s", strerror(-r));
+		return EXIT_INTERNAL;
+	}
+	churned_ns = now_ns() - soak->start_ns;
+	wind_down(soak);
+	conclude(soak, churned_ns);
+	return report_exit_code(soak->now.verdict);
+}
+
+int soak_run(const struct config *config)
+{
+	struct soak *soak = calloc(1, sizeof(*soak));
+	int r;
+
+	if (!soak)
+		return EXIT_INTERNAL;
+	soak->config = config;
+	soak->epoll_fd = soak->signal_fd = soak->timer_fd = -1;
+	r = probe_run(&soak->probe);
+	if (!r)
+		r = run(soak);
+	else
+		r = EXIT_INTERNAL;
+	tear_down(soak);
+	free(soak);
+	return r;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Decides what a run has shown: see verdict.h. */
+#include "verdict.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void verdict_add_reason(struct snapshot *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->n_reasons == SNAPSHOT_REASONS)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(s->reasons[s->n_reasons++], sizeof(s->reasons[0]), fmt, ap);
+	va_end(ap);
+}
+
+static void add_violations(struct snapshot *s)
+{
+	for (unsigned int v = 0; v < VIOLATION_NR; v++)
+		if (s->violations[v])
+			verdict_add_reason(s, "violation: %s: %" PRIu64, violation_name(v),
+					   s->violations[v]);
+}
+
+static void add_blindness(struct snapshot *s)
+{
+	for (unsigned int o = 0; o < ORACLE_NR; o++)
+		if (s->oracles[o] == ORACLE_BLIND)
+			verdict_add_reason(s, "oracle %s did not answer its positive control",
+					   oracle_name(o));
+	if (s->misses[MISS_TABLE_FULL])
+		verdict_add_reason(s, "the ledger was full %" PRIu64 " times: give more --slots",
+				   s->misses[MISS_TABLE_FULL]);
+	if (s->misses[MISS_FAULT_LOG])
+		verdict_add_reason(s, "%" PRIu64 " failed locks found the fault log full",
+				   s->misses[MISS_FAULT_LOG]);
+	if (s->misses[MISS_KMSG])
+		verdict_add_reason(s, "%" PRIu64 " kernel log records were lost",
+				   s->misses[MISS_KMSG]);
+	if (s->misses[MISS_UNKNOWN])
+		verdict_add_reason(s,
+				   "%" PRIu64 " values of ours were freed whose birth was not "
+				   "seen",
+				   s->misses[MISS_UNKNOWN]);
+	if (s->misses[MISS_REBORN] > s->frees_blind)
+		verdict_add_reason(s,
+				   "%" PRIu64 " frees were missed and only %" PRIu64
+				   " of them can be explained by skipped programs",
+				   s->misses[MISS_REBORN], s->frees_blind);
+	if (s->unjudged)
+		verdict_add_reason(s, "%" PRIu64 " residuals have gaps in their history",
+				   s->unjudged);
+}
+
+static void add_idleness(struct snapshot *s)
+{
+	if (s->oracles[ORACLE_LEDGER_SK] == ORACLE_LIVE && !s->c.births[SOAK_SK])
+		verdict_add_reason(s, "nothing exercised: no selem of a socket was born");
+	if (s->oracles[ORACLE_LEDGER_TASK] == ORACLE_LIVE && !s->c.births[SOAK_TASK])
+		verdict_add_reason(s, "nothing exercised: no selem of a task was born");
+	if (!snapshot_owners(s))
+		verdict_add_reason(s, "nothing exercised: no owner was born");
+	if (s->injecting && !snapshot_timeouts(s))
+		verdict_add_reason(s, "nothing injected: no lock failed (--inject=none churns "
+				      "without)");
+	if (s->injecting && snapshot_timeouts(s) && !snapshot_lockless(s))
+		verdict_add_reason(s, "nothing exercised: no lockless unlink");
+}
+
+static bool any_oracle_lives(const struct snapshot *s)
+{
+	for (unsigned int o = 0; o < ORACLE_NR; o++)
+		if (s->oracles[o] == ORACLE_LIVE)
+			return true;
+	return false;
+}
+
+void verdict_decide(struct snapshot *s)
+{
+	add_violations(s);
+	if (s->n_reasons) {
+		s->verdict = VERDICT_FAIL;
+		return;
+	}
+	add_blindness(s);
+	add_idleness(s);
+	if (!any_oracle_lives(s))
+		verdict_add_reason(s, "no oracle was on");
+	s->verdict = s->n_reasons ? VERDICT_INCONCLUSIVE : VERDICT_PASS;
+}

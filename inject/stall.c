@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The stall backend: real timeouts behind real holders, without a kernel module. This file is
+ * the choreography; bpf/stall.bpf.h holds the locks. One director thread plays one encounter at
+ * a time; one hand per CPU waits until the kernel side holds a lock (or waits in a rendezvous)
+ * and then acts, so that there is an actor on a CPU that is not the stalled one.
+ *
+ * Encounters, named by the acquisition that is meant to fail:
+ *   destroy_storage   map_free(A) holds owner O's storage lock; O dies, and destroy() of O's
+ *                     other selems times out
+ *   operate           the same hold; update and delete of O's other selems time out
+ *   map_free_storage  the same hold; map_free() of O's other maps times out
+ *   destroy_bucket    map_free(A) holds a bucket lock of A; other owners in A die
+ *   map_free_bucket   map_free(A) has arrived at a bucket, and holds nothing; another owner in
+ *                     that bucket dies, and its destroy() holds the bucket lock
+ *
+ * Unbound UDP sockets are the owners: they die inside close(), on the CPU that closes them.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "daemon/churn.h"
+#include "daemon/log.h"
+#include "daemon/pool.h"
+#include "daemon/probe.h"
+#include "daemon/programs.h"
+#include "daemon/rng.h"
+#include "daemon/util.h"
+#include "inject.h"
+
+#define HANDS_MAX   8
+#define OWNERS_MAX  96
+#define VICTIM_MAPS 4
+#define SHAPE	    0
+
+/* Far below the soft lockup limit (20 s) and the hard lockup limit (10 s) of stock kernels. */
+#define STALL_MAX_NS	     (3 * NSEC_PER_SEC)
+#define RENDEZVOUS_NS	     (400 * NSEC_PER_MSEC)
+#define TRIGGER_TIMEOUT_NS   (10 * NSEC_PER_SEC)
+#define MISSES_BEFORE_LONGER 2
+#define POLL_NS		     (300 * NSEC_PER_USEC)
+
+enum encounter {
+	ENCOUNTER_DESTROY_STORAGE,
+	ENCOUNTER_MAP_FREE_BUCKET,
+	ENCOUNTER_OPERATE,
+	ENCOUNTER_DESTROY_BUCKET,
+	ENCOUNTER_MAP_FREE_STORAGE,
+	ENCOUNTER_NR,
+};
+
+/* How often each is played, of 10: the undocumented leaks are what users came for. */
+static const enum encounter programme[] = {
+	ENCOUNTER_DESTROY_STORAGE, ENCOUNTER_MAP_FREE_BUCKET,  ENCOUNTER_DESTROY_STORAGE,
+	ENCOUNTER_DESTROY_BUCKET,  ENCOUNTER_MAP_FREE_BUCKET,  ENCOUNTER_OPERATE,
+	ENCOUNTER_DESTROY_STORAGE, ENCOUNTER_MAP_FREE_STORAGE, ENCOUNTER_MAP_FREE_BUCKET,
+	ENCOUNTER_DESTROY_BUCKET,
+};
+
+struct hand {
+	struct inject *inject;
+	pthread_t thread;
+	int cpu;
+	bool running;
+};
+
+struct inject {
+	struct inject_options options;
+	struct soak_plan *plans;
+	unsigned int n_hands;
+	struct hand hands[HANDS_MAX];
+	pthread_t director;
+	bool directing;
+	bool stop;
+
+	/* The encounter being played; round is odd while the hands may act. */
+	uint64_t round;
+	enum encounter encounter;
+	unsigned int plan;	/* index */
+	unsigned int trigger;	/* enum soak_plan_state */
+	int owners[OWNERS_MAX]; /* sockets, -1 once closed */
+	unsigned int n_owners;
+	unsigned int next_owner; /* the hands take them one by one */
+	unsigned int busy;	 /* hands at work */
+	int hold_map;
+	int victim_maps[VICTIM_MAPS];
+	unsigned int n_victims;
+	unsigned int wanted_owners; /* enough for two of them to share a bucket */
+
+	uint64_t stall_ns, rounds, held, failed, ended_ns;
+	unsigned int misses;
+};
+
+static bool stopping(const struct inject *in)
+{
+	return __atomic_load_n(&in->stop, __ATOMIC_ACQUIRE);
+}
+
+static void nap(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
+			       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
+
+	nanosleep(&ts, NULL);
+}
+
+static unsigned int plan_state(const struct soak_plan *plan)
+{
+	return __atomic_load_n(&plan->state, __ATOMIC_ACQUIRE);
+}
+
+/* Puts one value; what fails here fails for want of memory, and the encounter is called off. */
+static int put(struct inject *in, int map, int owner, unsigned int role, uint64_t cookie)
+{
+	size_t size = programs_value_size(SHAPE);
+	unsigned char value[SOAK_SIZE_LARGE];
+
+	churn_make_value(value, size, cookie, in->plan + 1, role);
+	return bpf_map_update_elem(map, &owner, value, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int new_map(struct inject *in)
+{
+	int fd;
+
+	for (;;) {
+		fd = pool_new_map(in->options.pool, SOAK_SK, SHAPE);
+		if (fd != -EAGAIN || stopping(in))
+			return fd;
+		nap(10 * NSEC_PER_MSEC);
+	}
+}
+
+static int make_maps(struct inject *in, unsigned int victims)
+{
+	in->n_victims = 0;
+	in->hold_map = new_map(in);
+	if (in->hold_map < 0)
+		return in->hold_map;
+	while (in->n_victims < victims) {
+		int fd = new_map(in);
+
+		if (fd < 0)
+			return fd;
+		in->victim_maps[in->n_victims++] = fd;
+	}
+	return 0;
+}
+
+static void close_maps(struct inject *in)
+{
+	pool_close_map(in->options.pool, in->hold_map);
+	in->hold_map = -1;
+	while (in->n_victims)
+		pool_close_map(in->options.pool, in->victim_maps[--in->n_victims]);
+}
+
+static int make_owners(struct inject *in, unsigned int n, unsigned int role)
+{
+	in->n_owners = 0;
+	in->next_owner = 0;
+	while (in->n_owners < n) {
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+
+		if (fd < 0)
+			return -errno;
+		in->owners[in->n_owners++] = fd;
+		r = put(in, in->hold_map, fd, role, in->n_owners - 1);
+		for (unsigned int i = 0; !r && i < in->n_victims; i++)
+			r = put(in, in->victim_maps[i], fd, SOAK_ROLE_VICTIM, i);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void close_owners(struct inject *in)
+{
+	for (unsigned int i = 0; i < in->n_owners; i++)
+		if (in->owners[i] >= 0)
+			close(TAKE_FD(in->owners[i]));
+}
+
+static void operate_on(struct inject *in, int owner)
+{
+	for (unsigned int i = 0; i < in->n_victims; i++) {
+		if (i % 2)
+			bpf_map_delete_elem(in->victim_maps[i], &owner);
+		else
+			put(in, in->victim_maps[i], owner, SOAK_ROLE_VICTIM, i);
+	}
+}
+
+/* The owner whose visit waits in the rendezvous must live on: its destroy() would find nothing. */
+static bool is_spared(const struct inject *in, unsigned int i)
+{
+	return in->encounter == ENCOUNTER_MAP_FREE_BUCKET && in->plans[in->plan].cookie == i;
+}
+
+static void act(struct inject *in)
+{
+	const struct soak_plan *plan = &in->plans[in->plan];
+
+	if (in->encounter == ENCOUNTER_MAP_FREE_STORAGE)
+		return;
+	for (;;) {
+		unsigned int i = __atomic_fetch_add(&in->next_owner, 1, __ATOMIC_ACQ_REL);
+
+		if (i >= in->n_owners || plan_state(plan) == SOAK_PLAN_DONE)
+			return;
+		if (is_spared(in, i))
+			continue;
+		if (in->encounter == ENCOUNTER_OPERATE)
+			operate_on(in, in->owners[i]);
+		else
+			close(TAKE_FD(in->owners[i]));
+	}
+}
+
+static void *hand_main(void *arg)
+{
+	struct hand *hand = arg;
+	struct inject *in = hand->inject;
+	uint64_t played = 0;
+	cpu_set_t set;
+
+	if (hand->cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(hand->cpu, &set);
+		pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	}
+	while (!stopping(in)) {
+		uint64_t round = __atomic_load_n(&in->round, __ATOMIC_ACQUIRE);
+
+		if (!(round & 1) || round == played) {
+			nap(POLL_NS);
+			continue;
+		}
+		__atomic_fetch_add(&in->busy, 1, __ATOMIC_ACQ_REL);
+		/* The director may have closed the round in between: it waits for busy hands. */
+		if (__atomic_load_n(&in->round, __ATOMIC_ACQUIRE) == round &&
+		    plan_state(&in->plans[in->plan]) == in->trigger) {
+			played = round;
+			act(in);
+		}
+		__atomic_fetch_sub(&in->busy, 1, __ATOMIC_ACQ_REL);
+		nap(POLL_NS);
+	}
+	return NULL;
+}
+
+static void write_plan(struct inject *in)
+{
+	struct soak_plan *plan = &in->plans[in->plan];
+
+	plan->timeouts = 0;
+	plan->stall_ns = in->stall_ns;
+	plan->rendezvous_ns = RENDEZVOUS_NS;
+	plan->bucket = 0;
+	plan->held_ns = 0;
+	plan->cookie = UINT64_MAX;
+	__atomic_store_n(&plan->state, SOAK_PLAN_ARMED, __ATOMIC_RELEASE);
+}
+
+static int set_up(struct inject *in)
+{
+	switch (in->encounter) {
+	case ENCOUNTER_DESTROY_STORAGE:
+	case ENCOUNTER_OPERATE:
+	case ENCOUNTER_MAP_FREE_STORAGE:
+		in->trigger = SOAK_PLAN_HOLDING;
+		return make_maps(in, in->encounter == ENCOUNTER_DESTROY_STORAGE ? 2 : VICTIM_MAPS)
+			       ?: make_owners(in, 1, SOAK_ROLE_HOLD_STORAGE);
+	case ENCOUNTER_DESTROY_BUCKET:
+		in->trigger = SOAK_PLAN_HOLDING;
+		return make_maps(in, 0)
+			       ?: make_owners(in, in->wanted_owners, SOAK_ROLE_HOLD_BUCKET);
+	default:
+		in->trigger = SOAK_PLAN_WAITING;
+		return make_maps(in, 0)
+			       ?: make_owners(in, in->wanted_owners, SOAK_ROLE_MEET_BUCKET);
+	}
+}
+
+static void wait_for_end(struct inject *in)
+{
+	uint64_t deadline = now_ns() + TRIGGER_TIMEOUT_NS;
+	const struct soak_plan *plan = &in->plans[in->plan];
+
+	while (!stopping(in) && plan_state(plan) != SOAK_PLAN_DONE && now_ns() < deadline)
+		nap(2 * NSEC_PER_MSEC);
+}
+
+static void wait_for_hands(struct inject *in)
+{
+	__atomic_fetch_add(&in->round, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(&in->busy, __ATOMIC_ACQUIRE))
+		nap(POLL_NS);
+}
+
+/* The test-and-set path waits longer than the queued one: learn it by failing to fail. */
+static void learn(struct inject *in)
+{
+	const struct soak_plan *plan = &in->plans[in->plan];
+
+	in->rounds++;
+	if (!plan->held_ns)
+		return;
+	in->held++;
+	if (__atomic_load_n(&plan->timeouts, __ATOMIC_RELAXED)) {
+		in->failed++;
+		in->misses = 0;
+		return;
+	}
+	if (in->encounter != ENCOUNTER_DESTROY_STORAGE || ++in->misses < MISSES_BEFORE_LONGER)
+		return;
+	in->misses = 0;
+	if (in->stall_ns >= STALL_MAX_NS)
+		return;
+	in->stall_ns = MIN(in->stall_ns * 3 / 2, STALL_MAX_NS);
+	log_info("stall: no timeout behind a holder of %u ms, trying %u ms",
+		 (unsigned int)(plan->stall_ns / NSEC_PER_MSEC),
+		 (unsigned int)(in->stall_ns / NSEC_PER_MSEC));
+}
+
+static void play(struct inject *in)
+{
+	int r;
+
+	in->plan = (unsigned int)(in->rounds % SOAK_PLANS);
+	r = set_up(in);
+	if (!r) {
+		write_plan(in);
+		__atomic_fetch_add(&in->round, 1, __ATOMIC_ACQ_REL);
+		if (in->encounter == ENCOUNTER_MAP_FREE_STORAGE)
+			close_maps(in);
+		pool_close_map(in->options.pool, TAKE_FD(in->hold_map));
+		wait_for_end(in);
+		wait_for_hands(in);
+		learn(in);
+		__atomic_store_n(&in->plans[in->plan].state, SOAK_PLAN_IDLE, __ATOMIC_RELEASE);
+	} else {
+		log_debug("stall: encounter called off: %s", strerror(-r));
+		in->rounds++;
+	}
+	close_owners(in);
+	close_maps(in);
+	__atomic_store_n(&in->ended_ns, now_ns(), __ATOMIC_RELAXED);
+}
+
+static void *direct(void *arg)
+{
+	struct inject *in = arg;
+
+	for (uint64_t turn = 0; !stopping(in); turn++) {
+		in->encounter = programme[turn % ARRAY_SIZE(programme)];
+		/* Until the needed time is known, play what teaches it. */
+		if (!in->failed && turn % 2)
+			in->encounter = ENCOUNTER_DESTROY_STORAGE;
+		play(in);
+		nap(in->options.pause_ns);
+	}
+	return NULL;
+}
+
+/* Several owners for each bucket, or no two share one (bpf_local_storage_map_alloc()). */
+static unsigned int owners_wanted(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	unsigned int buckets = 2;
+
+	while (buckets < cpus)
+		buckets *= 2;
+	return MIN(MAX(3 * buckets, 8u), (unsigned int)OWNERS_MAX);
+}
+
+static int start_hands(struct inject *in)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return -errno;
+	for (int cpu = 0; cpu < CPU_SETSIZE && in->n_hands < HANDS_MAX; cpu++) {
+		struct hand *hand = &in->hands[in->n_hands];
+		int r;
+
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		hand->inject = in;
+		hand->cpu = cpu;
+		r = pthread_create(&hand->thread, NULL, hand_main, hand);
+		if (r)
+			return -r;
+		hand->running = true;
+		in->n_hands++;
+	}
+	return 0;
+}
+
+static void stall_disarm(struct inject *in)
+{
+	if (!in)
+		return;
+	__atomic_store_n(&in->stop, true, __ATOMIC_RELEASE);
+	/* Ends every spin under way within its next turn. */
+	__atomic_store_n(&programs_control(in->options.programs)->stall, 0, __ATOMIC_SEQ_CST);
+	if (in->directing)
+		pthread_join(in->director, NULL);
+	for (unsigned int i = 0; i < in->n_hands; i++)
+		if (in->hands[i].running)
+			pthread_join(in->hands[i].thread, NULL);
+	free(in);
+}
+
+static int stall_arm(const struct inject_options *options, struct inject **ret)
+{
+	struct inject *in = calloc(1, sizeof(*in));
+	int r;
+
+	if (!in)
+		return -ENOMEM;
+	in->options = *options;
+	in->plans = programs_plans(options->programs);
+	in->stall_ns = MIN(options->stall_ns, STALL_MAX_NS);
+	in->wanted_owners = owners_wanted();
+	in->hold_map = -1;
+	in->ended_ns = now_ns();
+	__atomic_store_n(&programs_control(options->programs)->stall, 1, __ATOMIC_SEQ_CST);
+	r = start_hands(in);
+	if (!r)
+		r = -pthread_create(&in->director, NULL, direct, in);
+	if (r) {
+		stall_disarm(in);
+		return r;
+	}
+	in->directing = true;
+	*ret = in;
+	return 0;
+}
+
+static void stall_read(const struct inject *in, struct inject_figures *ret)
+{
+	uint64_t now = now_ns(), ended = __atomic_load_n(&in->ended_ns, __ATOMIC_RELAXED);
+
+	ret->stall_ns = __atomic_load_n(&in->stall_ns, __ATOMIC_RELAXED);
+	ret->rounds = __atomic_load_n(&in->rounds, __ATOMIC_RELAXED);
+	ret->held = __atomic_load_n(&in->held, __ATOMIC_RELAXED);
+	ret->failed = __atomic_load_n(&in->failed, __ATOMIC_RELAXED);
+	ret->idle_ns = now > ended ? now - ended : 0;
+}
+
+static const char *stall_probe(const struct probe *probe)
+{
+	const struct probe_mode *mode = probe_mode(probe, "stall");
+
+	return mode && !mode->usable ? mode->missing : NULL;
+}
+
+const struct inject_ops inject_stall = {
+	.name = "stall",
+	.injects = true,
+	.description = "organic: BPF programs stall real lock holders past the kernel's timeout",
+	.probe = stall_probe,
+	.arm = stall_arm,
+	.disarm = stall_disarm,
+	.read = stall_read,
+};
