@@ -69,7 +69,8 @@ static uint64_t settle(const struct programs *programs, struct snapshot *s)
 
 	do {
 		memset(s, 0, sizeof(*s));
-		ledger_read(programs, s);
+		ledger_read_counters(programs, s);
+		ledger_read_tables(programs, s);
 		if (!s->live_selems && !s->live_storages)
 			return 0;
 		nap_ms(100);

@@ -223,10 +223,8 @@ static void read_map_frees(const struct programs *programs, uint64_t now, struct
 	}
 }
 
-void ledger_read(const struct programs *programs, struct snapshot *ret)
+void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 {
-	uint64_t now = now_ns();
-
 	programs_counters(programs, &ret->c);
 	ret->misses[MISS_RECURSION] = programs_misses(programs, &ret->frees_blind);
 	ret->misses[MISS_TABLE_FULL] = ret->c.table_full + ret->c.storage_full;
@@ -238,6 +236,12 @@ void ledger_read(const struct programs *programs, struct snapshot *ret)
 	ret->violations[VIOLATION_DOUBLE_FREE] = ret->c.double_frees;
 	ret->violations[VIOLATION_STORAGE_DOUBLE_FREE] = ret->c.storage_freed_twice;
 	ret->violations[VIOLATION_OMEM] = ret->c.omem_mismatch;
+}
+
+void ledger_read_tables(const struct programs *programs, struct snapshot *ret)
+{
+	uint64_t now = now_ns();
+
 	read_selems(programs, ret);
 	read_storages(programs, now, ret);
 	read_map_frees(programs, now, ret);

@@ -12,8 +12,11 @@
 
 struct programs;
 
-/* Fills the ledger's part of a snapshot while the run goes on. */
-void ledger_read(const struct programs *programs, struct snapshot *ret);
+/* The counters: cheap. */
+void ledger_read_counters(const struct programs *programs, struct snapshot *ret);
+
+/* What is alive and for how long: walks the tables, some megabytes. */
+void ledger_read_tables(const struct programs *programs, struct snapshot *ret);
 
 /*
  * Judges every residual: adds to holes, violations and unjudged of the snapshot. verbose: logs

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What this kernel offers, found out by trying, never by version number. Read-only for the
- * kernel: everything loaded or attached for a probe is gone before probe_run() returns. One
- * thread.
+ * kernel: everything loaded or attached for a probe is gone before probe_run() returns (the BTF
+ * of a map follows a grace period later). One thread.
  */
 #ifndef SOAK_PROBE_H
 #define SOAK_PROBE_H
@@ -20,10 +20,10 @@ enum probe_answer {
 };
 
 struct probe_item {
-	const char *group;  /* "kernel", "hook", "function", "fault injection", "capability", ... */
-	const char *name;   /* "bpf_selem_unlink_nofail" */
+	const char *group; /* "kernel", "hook", "function", "fault injection", "capability", ... */
+	const char *name;  /* "bpf_selem_unlink_nofail" */
 	enum probe_answer answer;
-	char *detail;	    /* one line, may be NULL */
+	char *detail; /* one line, may be NULL */
 };
 
 struct probe_mode {
@@ -31,7 +31,7 @@ struct probe_mode {
 	bool injecting;
 	bool usable;
 	bool needs_accept_panic; /* not usable, but --accept-panic alone would make it so */
-	char *missing; /* NULL when usable; else exactly what is missing and what to do */
+	char *missing;		 /* NULL when usable; else exactly what is missing and what to do */
 };
 
 struct probe {
@@ -41,12 +41,12 @@ struct probe {
 	size_t n_modes;
 	/* Facts that the run itself needs. */
 	char release[65];
-	char cpu_model[64]; /* "queued, " or "tas, " when it can be told, then /proc/cpuinfo's model */
+	char cpu_model[64]; /* "queued, MODEL" or "tas, MODEL"; MODEL when it cannot be told */
 	bool nofail;	    /* bpf_selem_unlink_nofail() exists and can be traced */
 	bool lsm_bpf;	    /* "bpf" is in the active LSM list */
 	bool panic_on_warn;
-	bool hypervisor;    /* the CPUID bit is set */
-	bool tas;	    /* rqspinlock takes the test-and-set path, as far as can be told */
+	bool hypervisor; /* the CPUID bit is set */
+	bool tas;	 /* rqspinlock takes the test-and-set path, as far as can be told */
 };
 
 /* Returns 0 or -errno; -ENOMEM only. What could not be found out is an item, not an error. */

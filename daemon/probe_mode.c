@@ -208,8 +208,8 @@ static void panic_needs(struct sentences *s, const struct probe_facts *facts)
 		       "kernel.panic_on_warn to 0 or give --accept-panic.");
 	if (facts->warn_limit)
 		say(s,
-		    "kernel.warn_limit=%llu would turn the documented warnings into a panic: set it "
-		    "to 0 or give --accept-panic.",
+		    "kernel.warn_limit=%llu would turn the documented warnings into a panic: set "
+		    "it to 0 or give --accept-panic.",
 		    (unsigned long long)facts->warn_limit);
 }
 

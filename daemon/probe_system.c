@@ -94,7 +94,7 @@ static void ask_lsms(struct prober *p)
 			   "securityfs is not mounted: mount -t securityfs securityfs "
 			   "/sys/kernel/security");
 		prober_add(p, "bpf among the LSMs", PROBE_UNKNOWN,
-			   "see lsm/socket_post_create below, which was tried");
+			   "see lsm/socket_post_create below: it is tried");
 		return;
 	}
 	if (r < 0) {
@@ -143,7 +143,7 @@ static unsigned int count_cpus(const char *path)
 	return n;
 }
 
-/* "key\t: value" of the first CPU; the value points into text. */
+/* "key\t: value" of the first CPU; the caller frees. */
 static char *cpuinfo_value(char *text, const char *key)
 {
 	char *line = strstr(text, key);
@@ -155,14 +155,18 @@ static char *cpuinfo_value(char *text, const char *key)
 	return strndup(colon, strcspn(colon, "\n"));
 }
 
-static char *ask_cpuinfo(struct prober *p)
+/* Returns the model's name or NULL. No flags at all: an architecture without such a bit. */
+static char *ask_cpuinfo(struct prober *p, enum probe_answer *ret_hypervisor)
 {
 	_cleanup_free_ char *text = NULL, *flags = NULL;
 
-	if (read_file("/proc/cpuinfo", &text, NULL) < 0)
+	if (read_file("/proc/cpuinfo", &text, NULL) < 0) {
+		*ret_hypervisor = PROBE_UNKNOWN;
 		return NULL;
+	}
 	flags = cpuinfo_value(text, "\nflags");
 	p->probe->hypervisor = flags && list_has(flags, " ", "hypervisor");
+	*ret_hypervisor = prober_answer(p->probe->hypervisor);
 	return cpuinfo_value(text, "\nmodel name");
 }
 
@@ -207,7 +211,7 @@ static enum probe_answer option_or_symbol(const struct prober *p, const char *op
 }
 
 static enum rqspinlock_path ask_path(const struct prober *p, unsigned int possible,
-				     const char **ret_why)
+				     enum probe_answer hypervisor, const char **ret_why)
 {
 	enum probe_answer pv =
 		option_or_symbol(p, "CONFIG_PARAVIRT_SPINLOCKS", "__pv_queued_spin_lock_slowpath");
@@ -219,7 +223,7 @@ static enum rqspinlock_path ask_path(const struct prober *p, unsigned int possib
 				   pv == PROBE_YES ? PROBE_YES : PROBE_UNKNOWN),
 		/* Paravirtual locks without KVM guest support are Xen's: rare enough to assume. */
 		.pv_spinlocks = either(both(pv, prober_option(p, "CONFIG_KVM_GUEST")), pv),
-		.hypervisor = p->probe->hypervisor,
+		.hypervisor = hypervisor,
 		.cpus_possible = possible,
 	};
 
@@ -229,7 +233,8 @@ static enum rqspinlock_path ask_path(const struct prober *p, unsigned int possib
 	return rqspinlock_decide(&facts, ret_why);
 }
 
-static void ask_rqspinlock(struct prober *p, unsigned int possible, const char *model)
+static void ask_rqspinlock(struct prober *p, unsigned int possible, enum probe_answer hypervisor,
+			   const char *model)
 {
 	static const char queued[] = "resilient_queued_spin_lock_slowpath";
 	static const char tas[] = "resilient_tas_spin_lock";
@@ -248,7 +253,7 @@ static void ask_rqspinlock(struct prober *p, unsigned int possible, const char *
 		prober_add(p, "rqspinlock_held_locks", PROBE_UNKNOWN, "no BTF");
 	p->facts.rqspinlock = prober_listed(p, tas);
 	if (p->facts.rqspinlock != PROBE_NO)
-		path = ask_path(p, possible, &why);
+		path = ask_path(p, possible, hypervisor, &why);
 	prober_add(p, "path of a contended lock", PROBE_VALUE, "%s: %s", rqspinlock_path_name(path),
 		   why);
 
@@ -261,14 +266,15 @@ static void ask_rqspinlock(struct prober *p, unsigned int possible, const char *
 void prober_cpu(struct prober *p)
 {
 	unsigned int possible = count_cpus("/sys/devices/system/cpu/possible");
-	_cleanup_free_ char *model = ask_cpuinfo(p);
+	enum probe_answer hypervisor = PROBE_UNKNOWN;
+	_cleanup_free_ char *model = ask_cpuinfo(p, &hypervisor);
 	const char *name = model ? model : "unknown CPU";
 
 	p->group = "CPU";
 	prober_add(p, "model", PROBE_VALUE, "%s", name);
-	prober_add_plain(p, "hypervisor bit", prober_answer(p->probe->hypervisor));
+	prober_add_plain(p, "hypervisor bit", hypervisor);
 	ask_cpu_counts(p, possible);
-	ask_rqspinlock(p, possible, name);
+	ask_rqspinlock(p, possible, hypervisor, name);
 }
 
 /* Capabilities ---------------------------------------------------------- */
@@ -382,14 +388,22 @@ static void ask_log(struct prober *p)
 	add_debugfs(p, "clear_warn_once", "/sys/kernel/debug/clear_warn_once");
 }
 
+/* Is /proc mounted? If not, a missing file tells nothing about the kernel. */
+static bool has_sysctls(void)
+{
+	return !access("/proc/sys/kernel", F_OK);
+}
+
 /* 0 where the kernel does not have it. */
 static uint64_t add_sysctl(struct prober *p, const char *name, const char *path)
 {
 	uint64_t value = 0;
 	int r = read_file_u64(path, &value);
 
-	if (r < 0)
-		prober_add(p, name, PROBE_UNKNOWN, "%s", strerror(-r));
+	if (r == -ENOENT && has_sysctls())
+		prober_add(p, name, PROBE_NO, "not in this kernel");
+	else if (r < 0)
+		prober_add(p, name, PROBE_UNKNOWN, "%s: %s", path, strerror(-r));
 	else
 		prober_add(p, name, PROBE_VALUE, "%lld", (long long)value);
 	return value;
@@ -418,13 +432,16 @@ static void ask_sanitizers(struct prober *p)
 	enum probe_answer kmemleak = debugfs_has(p, "/sys/kernel/debug/kmemleak");
 
 	if (kmemleak == PROBE_UNKNOWN)
-		kmemleak = option_or_symbol(p, "CONFIG_DEBUG_KMEMLEAK", "kmemleak_alloc");
+		kmemleak = either(prober_option(p, "CONFIG_DEBUG_KMEMLEAK"),
+				  prober_listed(p, "kmemleak_alloc"));
 	p->group = "sanitizers";
 	prober_add_plain(
 		p, "KASAN",
 		either(prober_option(p, "CONFIG_KASAN"), prober_listed(p, "kasan_report")));
 	prober_add_plain(p, "kmemleak", kmemleak);
-	prober_add_plain(p, "lockdep", prober_answer(!access("/proc/lockdep", F_OK)));
+	prober_add_plain(p, "lockdep",
+			 has_sysctls() ? prober_answer(!access("/proc/lockdep", F_OK))
+				       : PROBE_UNKNOWN);
 }
 
 static void ask_injectable(struct prober *p)
@@ -483,7 +500,7 @@ static void ask_modules(struct prober *p)
 	int r = read_file_u64("/proc/sys/kernel/modules_disabled", &disabled);
 
 	p->group = "modules (not used by this version)";
-	if (r == -ENOENT)
+	if (r == -ENOENT && has_sysctls())
 		prober_add(p, "loading", PROBE_NO, "the kernel is built without CONFIG_MODULES");
 	else if (r < 0)
 		prober_add(p, "loading", PROBE_UNKNOWN, "kernel.modules_disabled: %s",

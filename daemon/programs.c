@@ -467,10 +467,9 @@ int programs_inspect(const struct programs *p, uint64_t selem, struct soak_inspe
 
 	memset(ret, 0, sizeof(*ret));
 	ret->selem = selem;
+	/* A syscall program's context is copied back to where it came from. */
 	opts.ctx_in = ret;
 	opts.ctx_size_in = sizeof(*ret);
-	opts.ctx_out = ret;
-	opts.ctx_size_out = sizeof(*ret);
 	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.inspect), &opts))
 		return -errno;
 	return ret->readable ? 0 : -EFAULT;

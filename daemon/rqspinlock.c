@@ -47,7 +47,11 @@ enum rqspinlock_path rqspinlock_decide(const struct rqspinlock_facts *facts, con
 		*ret_why = "CONFIG_QUEUED_SPINLOCKS is off";
 		return RQSPINLOCK_TAS;
 	}
-	if (!facts->hypervisor) {
+	if (facts->hypervisor == PROBE_UNKNOWN) {
+		*ret_why = "/proc/cpuinfo cannot be read";
+		return RQSPINLOCK_UNKNOWN;
+	}
+	if (facts->hypervisor != PROBE_YES) {
 		*ret_why = "the CPU has no hypervisor bit";
 		return RQSPINLOCK_QUEUED;
 	}
@@ -71,7 +75,7 @@ enum rqspinlock_path rqspinlock_decide(const struct rqspinlock_facts *facts, con
 void rqspinlock_ask_cpu(struct rqspinlock_facts *facts)
 {
 	/* Without the bit the leaves above mean nothing. */
-	if (!facts->hypervisor)
+	if (facts->hypervisor != PROBE_YES)
 		return;
 	for (uint32_t base = CPUID_HYPERVISOR; base < CPUID_HYPERVISOR_TO; base += 0x100) {
 		uint32_t eax, signature[3], features, hints, unused;

@@ -21,7 +21,7 @@ struct rqspinlock_facts {
 	enum probe_answer queued;	/* CONFIG_QUEUED_SPINLOCKS */
 	enum probe_answer paravirt;	/* CONFIG_PARAVIRT */
 	enum probe_answer pv_spinlocks; /* CONFIG_PARAVIRT_SPINLOCKS and CONFIG_KVM_GUEST */
-	bool hypervisor;		/* CPUID's hypervisor bit */
+	enum probe_answer hypervisor;	/* CPUID's hypervisor bit */
 	bool kvm;			/* CPUID's hypervisor is KVM */
 	bool kvm_pv_unhalt;		/* KVM offers paravirtual spinlocks */
 	bool kvm_realtime;		/* KVM says that the CPUs are dedicated */

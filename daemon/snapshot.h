@@ -36,14 +36,14 @@ enum hole_kind {
 };
 
 enum violation_kind {
-	VIOLATION_SELEM_LEAK,	/* never freed, and no lock failed in its history */
+	VIOLATION_SELEM_LEAK, /* never freed, and no lock failed in its history */
 	VIOLATION_STORAGE_LEAK,
 	VIOLATION_DOUBLE_FREE,
 	VIOLATION_STORAGE_DOUBLE_FREE,
-	VIOLATION_OMEM,		/* sk_omem_alloc not 0 after bpf_sk_storage_free() */
-	VIOLATION_VALUE,	/* a value read back is not the one stored */
+	VIOLATION_OMEM,	 /* sk_omem_alloc not 0 after bpf_sk_storage_free() */
+	VIOLATION_VALUE, /* a value read back is not the one stored */
 	VIOLATION_KERNEL_LOG,
-	VIOLATION_STUCK,	/* a worker, a map_free or a destroy stopped making progress */
+	VIOLATION_STUCK, /* a worker, a map_free or a destroy stopped making progress */
 	VIOLATION_NR,
 };
 
@@ -79,10 +79,10 @@ enum oracle_state {
 #define SNAPSHOT_REASONS 16
 
 struct snapshot_worker {
-	uint64_t ops;	       /* operations that took effect */
-	uint64_t owners;       /* owners born */
-	uint64_t errors;       /* operations refused: out of memory, out of descriptors ... */
-	uint64_t idle_ns;      /* since its last progress */
+	uint64_t ops;	  /* operations that took effect */
+	uint64_t owners;  /* owners born */
+	uint64_t errors;  /* operations refused: out of memory, out of descriptors ... */
+	uint64_t idle_ns; /* since its last progress */
 };
 
 struct snapshot {
@@ -90,12 +90,12 @@ struct snapshot {
 	char kernel_release[65];
 	char cpu_model[64];
 	uint64_t seed;
-	const char *inject; /* "stall", "none" */
-	double start_realtime;	/* seconds since the epoch */
+	const char *inject;    /* "stall", "none" */
+	double start_realtime; /* seconds since the epoch */
 	double update_realtime;
 	uint64_t elapsed_ns;
 
-	struct soak_counters c; /* all CPUs added up; *_max_ns: the greatest */
+	struct soak_counters c;		       /* all CPUs added up; *_max_ns: the greatest */
 	uint64_t owners_by_kind[SOAK_KIND_NR]; /* owners born */
 	uint64_t maps_created;
 	uint64_t maps_closed;
@@ -113,8 +113,8 @@ struct snapshot {
 	 * run loop copies c.timeouts to FAULT_ORGANIC. c.deadlocks are all published as organic.
 	 */
 	uint64_t timeouts[FAULT_NR][SOAK_SITE_NR];
-	uint64_t stall_ns;	   /* current stall time */
-	uint64_t stalls;	   /* holders stalled so far */
+	uint64_t stall_ns; /* current stall time */
+	uint64_t stalls;   /* holders stalled so far */
 
 	uint64_t holes[HOLE_NR][FAULT_NR];
 	uint64_t violations[VIOLATION_NR];
@@ -140,7 +140,7 @@ struct snapshot {
 	double bookkeeping_cpu_s; /* CPU time of the threads that are not workers */
 	uint64_t stats_write_errors;
 
-	bool injecting;	   /* an injecting backend was armed */
+	bool injecting; /* an injecting backend was armed */
 	enum verdict verdict;
 	char reasons[SNAPSHOT_REASONS][200]; /* why not PASS, most important first */
 	unsigned int n_reasons;
@@ -159,19 +159,19 @@ uint64_t snapshot_lockless(const struct snapshot *s);
  * Labels of the stats file and keys of the report: the only place where these names are. Never
  * NULL: a value outside its enum is "unknown".
  */
-const char *verdict_name(enum verdict v);	/* "PASS", "FAIL", "INCONCLUSIVE", "RUNNING" */
-const char *fault_kind_name(enum fault_kind k); /* "organic", ... */
-const char *hole_kind_name(enum hole_kind k);	/* "selem", "storage" */
+const char *verdict_name(enum verdict v);	   /* "PASS", "FAIL", "INCONCLUSIVE", "RUNNING" */
+const char *fault_kind_name(enum fault_kind k);	   /* "organic", ... */
+const char *hole_kind_name(enum hole_kind k);	   /* "selem", "storage" */
 const char *violation_name(enum violation_kind v); /* "selem_leak", ... */
 const char *miss_name(enum miss_kind m);
 const char *oracle_name(enum oracle o);
-const char *oracle_state_name(enum oracle_state s); /* "live", "blind", "absent" */
-const char *site_name(enum soak_site s);	/* "map_free_bucket", ... */
-const char *side_name(enum soak_side s);	/* "map_free", "destroy" */
+const char *oracle_state_name(enum oracle_state s);    /* "live", "blind", "absent" */
+const char *site_name(enum soak_site s);	       /* "map_free_bucket", ... */
+const char *side_name(enum soak_side s);	       /* "map_free", "destroy" */
 const char *lock_result_name(enum soak_lock_result r); /* "ok", "timeout", ... */
-const char *owner_kind_name(enum soak_kind k);	/* "socket", "task" */
-const char *free_name(enum soak_free f);	/* "map_free", "destroy", "program" */
-const char *soak_err_name(enum soak_err e);	/* "ENOMEM", ... */
-const char *soak_op_name(enum soak_op o);	/* "update", "delete", "clone" */
+const char *owner_kind_name(enum soak_kind k);	       /* "socket", "task" */
+const char *free_name(enum soak_free f);	       /* "map_free", "destroy", "program" */
+const char *soak_err_name(enum soak_err e);	       /* "ENOMEM", ... */
+const char *soak_op_name(enum soak_op o);	       /* "update", "delete", "clone" */
 
 #endif

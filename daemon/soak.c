@@ -79,15 +79,21 @@ static uint64_t meminfo_available(void)
 	return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
 }
 
+/* The daemon's own memory: everything resident except the ledger's tables. */
 static uint64_t resident_bytes(void)
 {
-	_cleanup_free_ char *text = NULL;
-	const char *line;
+	_cleanup_fclose_ FILE *f = fopen("/proc/self/smaps", "re");
+	uint64_t total = 0, kib;
+	bool table = false;
+	char line[512];
 
-	if (read_file("/proc/self/status", &text, NULL) < 0)
-		return 0;
-	line = strstr(text, "VmRSS:");
-	return line ? strtoull(line + strlen("VmRSS:"), NULL, 10) * 1024 : 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strchr(line, '-') && strspn(line, "0123456789abcdef") > 4)
+			table = strstr(line, "anon_inode:bpf-map");
+		else if (!table && sscanf(line, "Rss: %" SCNu64, &kib) == 1)
+			total += kib * 1024;
+	}
+	return total;
 }
 
 static uint64_t count_fds(void)
@@ -108,11 +114,8 @@ static double seconds(const struct timeval *tv)
 static void read_resources(struct soak *soak, struct snapshot *s)
 {
 	struct rusage usage;
-	uint64_t rss = resident_bytes();
 
 	s->mapped_bytes = programs_mapped_bytes(soak->programs);
-	s->rss_bytes = rss > s->mapped_bytes ? rss - s->mapped_bytes : rss;
-	s->open_fds = count_fds();
 	if (!getrusage(RUSAGE_SELF, &usage)) {
 		s->cpu_user_s = seconds(&usage.ru_utime);
 		s->cpu_system_s = seconds(&usage.ru_stime);
@@ -143,6 +146,7 @@ static void read_inject(struct soak *soak, struct snapshot *s)
 	s->stalls = figures.held;
 }
 
+/* The figures that cost little: every tick. */
 static void take_snapshot(struct soak *soak)
 {
 	struct snapshot *s = &soak->now;
@@ -161,7 +165,7 @@ static void take_snapshot(struct soak *soak)
 	s->violations[VIOLATION_STUCK] = soak->stuck;
 	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
 	if (soak->config->oracles)
-		ledger_read(soak->programs, s);
+		ledger_read_counters(soak->programs, s);
 	if (soak->churn)
 		churn_read(soak->churn, s);
 	s->maps_created = pool_created(soak->pool);
@@ -172,6 +176,16 @@ static void take_snapshot(struct soak *soak)
 	read_inject(soak, s);
 	read_kmsg(soak, s);
 	read_resources(soak, s);
+}
+
+/* All of them: before anything is written or decided. */
+static void take_whole_snapshot(struct soak *soak)
+{
+	take_snapshot(soak);
+	soak->now.rss_bytes = resident_bytes();
+	soak->now.open_fds = count_fds();
+	if (soak->config->oracles)
+		ledger_read_tables(soak->programs, &soak->now);
 }
 
 /* What the world sees while the run goes on. */
@@ -281,18 +295,24 @@ static void rearm_warnings(struct soak *soak)
 	kmsg_rearm_warn_once();
 }
 
-static void on_tick(struct soak *soak)
+static void on_interval(struct soak *soak)
 {
-	take_snapshot(soak);
+	soak->stats_ns = now_ns() + soak->config->stats_interval_ns;
+	take_whole_snapshot(soak);
 	check_liveness(soak);
 	check_memory(soak);
+	write_stats(soak);
+	write_report(soak);
+}
+
+static void on_tick(struct soak *soak)
+{
+	if (now_ns() >= soak->stats_ns)
+		on_interval(soak);
+	else
+		take_snapshot(soak);
 	rearm_warnings(soak);
 	show_progress(soak);
-	if (now_ns() >= soak->stats_ns) {
-		soak->stats_ns = now_ns() + soak->config->stats_interval_ns;
-		write_stats(soak);
-		write_report(soak);
-	}
 	if (soak->end_ns && now_ns() >= soak->end_ns)
 		end_run(soak, NULL);
 }
@@ -395,6 +415,7 @@ static void open_kmsg(struct soak *soak)
 static int choose_backend(struct soak *soak)
 {
 	const struct config *config = soak->config;
+	const struct probe_mode *mode;
 	const char *why = NULL;
 
 	soak->inject_ops = inject_choose(inject_mode_name(config->inject), &soak->probe, &why);
@@ -403,9 +424,9 @@ static int choose_backend(struct soak *soak)
 			  why);
 		return EXIT_UNSUPPORTED;
 	}
-	if (soak->inject_ops->injects && soak->probe.panic_on_warn && !config->accept_panic) {
-		log_error("kernel.panic_on_warn is set and a failed lock warns: the machine would "
-			  "panic; set it to 0, or insist with --accept-panic");
+	mode = probe_mode(&soak->probe, soak->inject_ops->name);
+	if (mode && mode->needs_accept_panic && !config->accept_panic) {
+		log_error("--inject=%s is refused: %s", soak->inject_ops->name, mode->missing);
 		return EXIT_UNSUPPORTED;
 	}
 	if (soak->inject_ops->injects)
@@ -559,8 +580,8 @@ static void quiesce(struct soak *soak)
 	while (now_ns() < deadline) {
 		uint64_t alive;
 
-		turn(soak, 200);
-		take_snapshot(soak);
+		turn(soak, 300);
+		take_whole_snapshot(soak);
 		if (is_quiet(&soak->now))
 			return;
 		alive = soak->now.live_selems + soak->now.live_storages +
@@ -603,7 +624,7 @@ static void judge(struct soak *soak)
 		if (ledger_judge(soak->programs, false, trial))
 			sieve(soak);
 	}
-	take_snapshot(soak);
+	take_whole_snapshot(soak);
 	ledger_judge(soak->programs, true, &soak->now);
 }
 
@@ -613,12 +634,12 @@ static void wind_down(struct soak *soak)
 	soak->inject = NULL;
 	stop_churn(soak);
 	pool_stop(soak->pool);
-	take_snapshot(soak);
+	take_whole_snapshot(soak);
 	quiesce(soak);
 	pool_clear(soak->pool);
 	quiesce(soak);
 	turn(soak, 0);
-	take_snapshot(soak);
+	take_whole_snapshot(soak);
 	judge(soak);
 }
 
@@ -666,7 +687,7 @@ static int set_up(struct soak *soak)
 	if (r)
 		return r;
 	start_clocks(soak);
-	take_snapshot(soak);
+	take_whole_snapshot(soak);
 	prove_oracles(soak);
 	arm_test_hooks(soak);
 	return 0;

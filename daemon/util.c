@@ -111,17 +111,17 @@ int write_file(const char *path, const char *text)
 	return write_all(fd, text, strlen(text));
 }
 
-static int sync_dir_of(const char *path)
+/* Best effort: the new file is in place whatever comes of it. */
+static void sync_dir_of(const char *path)
 {
 	_cleanup_free_ char *copy = strdup(path);
 	_cleanup_close_ int fd = -1;
 
 	if (!copy)
-		return -ENOMEM;
+		return;
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+	if (fd >= 0)
+		fsync(fd);
 }
 
 static int write_temporary(const char *tmp, const void *data, size_t len)
@@ -154,7 +154,19 @@ int write_file_atomic(const char *path, const void *data, size_t len)
 		unlink(tmp);
 		return r;
 	}
-	return sync_dir_of(path);
+	sync_dir_of(path);
+	return 0;
+}
+
+static int make_dir(const char *path, unsigned int mode)
+{
+	struct stat st;
+
+	if (!mkdir(path, mode))
+		return 0;
+	if (errno != EEXIST || stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
 int make_dirs(const char *path, unsigned int mode)
@@ -163,17 +175,20 @@ int make_dirs(const char *path, unsigned int mode)
 
 	if (!copy)
 		return -ENOMEM;
+	if (!*copy)
+		return -ENOENT;
 	for (char *p = copy + 1; *p; p++) {
+		int r;
+
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
-			return -errno;
+		r = make_dir(copy, mode);
+		if (r < 0)
+			return r;
 		*p = '/';
 	}
-	if (mkdir(copy, mode) < 0 && errno != EEXIST)
-		return -errno;
-	return 0;
+	return make_dir(copy, mode);
 }
 
 char *format(const char *fmt, ...)

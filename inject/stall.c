@@ -43,7 +43,7 @@
 #define STALL_MAX_NS	     (3 * NSEC_PER_SEC)
 #define RENDEZVOUS_NS	     (400 * NSEC_PER_MSEC)
 #define TRIGGER_TIMEOUT_NS   (10 * NSEC_PER_SEC)
-#define MISSES_BEFORE_LONGER 2
+#define MISSES_BEFORE_LONGER 3
 #define POLL_NS		     (300 * NSEC_PER_USEC)
 
 enum encounter {
@@ -315,16 +315,17 @@ static void learn(struct inject *in)
 	in->held++;
 	if (__atomic_load_n(&plan->timeouts, __ATOMIC_RELAXED)) {
 		in->failed++;
-		in->misses = 0;
+		in->misses -= in->misses > 0;
 		return;
 	}
-	if (in->encounter != ENCOUNTER_DESTROY_STORAGE || ++in->misses < MISSES_BEFORE_LONGER)
+	/* Two map frees meet by chance only. */
+	if (in->encounter == ENCOUNTER_MAP_FREE_STORAGE || ++in->misses < MISSES_BEFORE_LONGER)
 		return;
 	in->misses = 0;
 	if (in->stall_ns >= STALL_MAX_NS)
 		return;
 	in->stall_ns = MIN(in->stall_ns * 3 / 2, STALL_MAX_NS);
-	log_info("stall: no timeout behind a holder of %u ms, trying %u ms",
+	log_info("stall: too few timeouts behind a holder of %u ms, trying %u ms",
 		 (unsigned int)(plan->stall_ns / NSEC_PER_MSEC),
 		 (unsigned int)(in->stall_ns / NSEC_PER_MSEC));
 }
@@ -459,7 +460,7 @@ static const char *stall_probe(const struct probe *probe)
 {
 	const struct probe_mode *mode = probe_mode(probe, "stall");
 
-	return mode && !mode->usable ? mode->missing : NULL;
+	return mode && !mode->usable && !mode->needs_accept_panic ? mode->missing : NULL;
 }
 
 const struct inject_ops inject_stall = {

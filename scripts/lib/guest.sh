@@ -67,10 +67,15 @@ initramfs_build() {
 
 # --- accelerator ---------------------------------------------------------------------------------
 
+# ": " and what QEMU said first, if anything.
+first_line() {
+	sed -nE '/./{s/^/: /;p;q}' "$1"
+}
+
 # That /dev/kvm opens proves nothing (nested and container hosts): a guest must really come up and
 # run some processes. Prints why not.
 accel_try_kvm() {
-	local dir=$GUEST_DIR/kvm
+	local dir=$GUEST_DIR/kvm pid
 	[ -e /dev/kvm ] || { echo "no /dev/kvm"; return 1; }
 	{ : <>/dev/kvm; } 2>/dev/null || { echo "/dev/kvm cannot be opened"; return 1; }
 	mkdir -p "$dir"
@@ -81,12 +86,19 @@ while [ $i -lt 200 ]; do i=$((i + 1)); /bin/true; done
 echo trial over > /dev/ttyS0
 SCRIPT
 	initramfs_build "$dir/initrd" "$dir/script" || { echo "no trial initramfs"; return 1; }
-	timeout --signal=KILL 30 qemu-system-x86_64 -accel kvm -cpu max -smp 2 -m 1G -M q35 \
+	timeout 30 qemu-system-x86_64 -accel kvm -cpu max -smp 2 -m 1G -M q35 \
 		-nodefaults -display none -no-reboot -kernel "$KERNEL_IMAGE" -initrd "$dir/initrd" \
 		-append "console=ttyS0 panic=-1" -serial "file:$dir/console" \
-		</dev/null >"$dir/qemu" 2>&1
+		</dev/null >"$dir/qemu" 2>&1 &
+	pid=$!
+	# After an internal error QEMU stays, with the guest stopped.
+	while kill -0 $pid 2>/dev/null; do
+		[ ! -s "$dir/qemu" ] || kill $pid 2>/dev/null
+		sleep 0.2
+	done
+	wait $pid 2>/dev/null
 	grep -q 'trial over' "$dir/console" 2>/dev/null && return 0
-	echo "a trial boot under KVM failed$(sed -nE '/./{s/^/: /;p;q}' "$dir/qemu")"
+	echo "a trial boot under KVM failed$(first_line "$dir/qemu")"
 	return 1
 }
 
@@ -94,7 +106,7 @@ SCRIPT
 accel_choose() {
 	local boot_id cached why
 	boot_id=$(cat /proc/sys/kernel/random/boot_id)
-	read -r cached why <"$CACHE/accel.$(id -u)" 2>/dev/null || cached=
+	read -r cached why 2>/dev/null <"$CACHE/accel.$(id -u)" || cached=
 	if [ "${cached%%/*}" != "$boot_id" ]; then
 		if why=$(accel_try_kvm); then cached=$boot_id/kvm; else cached=$boot_id/tcg; fi
 		echo "$cached $why" >"$CACHE/accel.$(id -u)"
@@ -236,11 +248,11 @@ guest_why_dead() {
 	if [ -n "$line" ]; then
 		echo "$line"
 	elif ! grep -aq "$GUEST_READY" "$1/console.log"; then
-		echo "the kernel did not boot$(sed -nE '/./{s/^/: /;p;q}' "$GUEST_DIR/qemu.log")"
+		echo "the kernel did not boot$(first_line "$GUEST_DIR/qemu.log")"
 	elif [ -n "$GUEST_TIMED_OUT" ]; then
 		echo "the guest took too long and was killed"
 	else
-		echo "the guest ended without a word$(sed -nE '/./{s/^/: /;p;q}' "$GUEST_DIR/qemu.log")"
+		echo "the guest ended without a word$(first_line "$GUEST_DIR/qemu.log")"
 	fi
 }
 

@@ -91,7 +91,7 @@ kernel_list() {
 kernel_matching() {
 	awk -v wanted="$1" '
 		wanted == "newest" && $1 + 0 < 7 { next }
-		wanted != "newest" {
+		wanted != "newest" && wanted != "" {
 			next_char = substr($1, length(wanted) + 1, 1)
 			if (index($1, wanted) != 1 || next_char ~ /[0-9]/) next
 		}

@@ -316,7 +316,7 @@ static void test_rqspinlock(void **state)
 		.queued = PROBE_YES,
 		.paravirt = PROBE_YES,
 		.pv_spinlocks = PROBE_YES,
-		.hypervisor = true,
+		.hypervisor = PROBE_YES,
 		.cpus_possible = 2,
 	};
 	struct rqspinlock_facts facts = guest;
@@ -325,16 +325,19 @@ static void test_rqspinlock(void **state)
 	(void)state;
 	assert_int_equal(rqspinlock_decide(&facts, &why), RQSPINLOCK_TAS);
 	assert_non_null(why);
-	facts.hypervisor = false;
+	facts.hypervisor = PROBE_NO;
 	assert_int_equal(rqspinlock_decide(&facts, &why), RQSPINLOCK_QUEUED);
 	facts = guest;
 	facts.queued = PROBE_NO;
-	facts.hypervisor = false;
+	facts.hypervisor = PROBE_NO;
 	assert_int_equal(rqspinlock_decide(&facts, &why), RQSPINLOCK_TAS);
 	facts = guest;
 	facts.paravirt = PROBE_NO;
 	assert_int_equal(rqspinlock_decide(&facts, &why), RQSPINLOCK_QUEUED);
 	facts.paravirt = PROBE_UNKNOWN;
+	assert_int_equal(rqspinlock_decide(&facts, &why), RQSPINLOCK_UNKNOWN);
+	facts = guest;
+	facts.hypervisor = PROBE_UNKNOWN;
 	assert_int_equal(rqspinlock_decide(&facts, &why), RQSPINLOCK_UNKNOWN);
 	assert_string_equal(rqspinlock_path_name(RQSPINLOCK_UNKNOWN), "unknown");
 }
@@ -345,7 +348,7 @@ static void test_rqspinlock_kvm(void **state)
 		.queued = PROBE_YES,
 		.paravirt = PROBE_YES,
 		.pv_spinlocks = PROBE_YES,
-		.hypervisor = true,
+		.hypervisor = PROBE_YES,
 		.kvm = true,
 		.cpus_possible = 2,
 	};
