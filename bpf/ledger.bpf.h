@@ -16,18 +16,22 @@
 #ifndef SOAK_LEDGER_BPF_H
 #define SOAK_LEDGER_BPF_H
 
-#define COPY_A		  0
-#define COPY_B		  1
-#define BORN(copy)	  ((copy) == COPY_A ? SOAK_BORN_A : SOAK_BORN_B)
-#define FREED(copy)	  ((copy) == COPY_A ? SOAK_FREED_A : SOAK_FREED_B)
-#define FREED_TRACE(copy) ((copy) == COPY_A ? SOAK_FREED_TRACE_A : SOAK_FREED_TRACE_B)
+#define COPY_A	    0
+#define COPY_B	    1
+#define BORN(copy)  ((copy) == COPY_A ? SOAK_BORN_A : SOAK_BORN_B)
+#define FREED(copy) ((copy) == COPY_A ? SOAK_FREED_A : SOAK_FREED_B)
 
-/* How a free was seen. */
-#define SEEN_QUEUED 0 /* kvfree_call_rcu(), or an RCU callback */
-#define SEEN_TRACE  1 /* an RCU tasks trace callback, which may chain to an RCU callback */
+/* Stations of a free in the order in which one free can pass them. */
+#define AT_CALL	  0 /* bpf_selem_free(), bpf_local_storage_free(), as functions */
+#define AT_TRACE  1 /* an RCU tasks trace callback */
+#define AT_RCU	  2 /* an RCU callback */
+#define AT_QUEUED 3 /* kvfree_call_rcu(), bpf_mem_cache_raw_free(): nothing comes after */
 
 /* No lock of a failed acquisition waited less: RES_DEF_TIMEOUT is 250 ms (rqspinlock.h). */
 #define SHORTEST_TIMEOUT_NS 200000000ULL
+
+/* How long freed memory is surely still ours: not beyond a grace period or two. */
+#define SECOND_FREE_WINDOW_NS 2000000000ULL
 
 #define STATE_MAP_UNLINKED     1
 #define STATE_STORAGE_UNLINKED 2
@@ -97,10 +101,22 @@ static __always_inline struct soak_storage *storage_of(__u64 storage)
 
 /* Births. */
 
+static __always_inline bool follows_all_kinds(void)
+{
+	__u32 all = SOAK_FOLLOW_KIND(SOAK_SK) | SOAK_FOLLOW_KIND(SOAK_TASK);
+
+	return (control.follow & all) == all;
+}
+
+static __always_inline __u32 kind_of(const struct bpf_local_storage_map *smap)
+{
+	return smap->map.map_type == BPF_MAP_TYPE_TASK_STORAGE ? SOAK_TASK : SOAK_SK;
+}
+
 static __always_inline void
 slot_init(struct soak_slot *slot, const struct bpf_local_storage_map *smap, __u64 owner, int copy)
 {
-	__u32 kind = smap->map.map_type == BPF_MAP_TYPE_TASK_STORAGE ? SOAK_TASK : SOAK_SK;
+	__u32 kind = kind_of(smap);
 
 	slot->map_id = smap->map.id;
 	slot->owner = owner;
@@ -122,6 +138,8 @@ static __always_inline void selem_born(__u64 selem, const struct bpf_local_stora
 	struct soak_set *set;
 
 	if (!is_ready() || !selem || !is_our_map(&smap->map))
+		return;
+	if (!(control.follow & SOAK_FOLLOW_KIND(kind_of(smap))))
 		return;
 	set = set_of(selem);
 	if (!set)
@@ -148,6 +166,8 @@ static __always_inline void storage_born(__u64 storage, const struct soak_slot *
 	struct soak_storage *slot;
 	struct soak_storage_set *set;
 
+	if (!(control.follow & SOAK_FOLLOW_STORAGE))
+		return;
 	set = storage_set_of(storage);
 	if (!set)
 		return;
@@ -205,27 +225,50 @@ static __always_inline void account_free(struct soak_slot *slot, __u64 selem)
 		by = SOAK_FREE_MAP_FREE;
 	slot->free_ns = bpf_ktime_get_ns();
 	slot->free_by = by;
+	slot->cookie = read_u64(
+		(void *)(selem + DATA_OFFSET + __builtin_offsetof(struct soak_value, cookie)));
 	inc(count()->frees[by & 3]);
 	if (by != SOAK_FREE_PROGRAM && freed_by_cmpxchg(slot, selem))
 		inc(count()->frees_by_cmpxchg);
 }
 
 /*
- * Sets this copy's bits and tells what they were. A tasks trace callback that chains to an RCU
- * callback is one free seen at two stations: the second takes the mark of the first away.
+ * Marks this copy's bits and tells what they were. A free that goes on to a later station is
+ * still the same free, where this kernel has such chains.
  */
-static __always_inline bool is_second_free(__u32 *flags, int copy, int seen, __u32 *ret_old)
+static __always_inline bool is_second_free(__u32 *flags, int copy, int station, __u32 *ret_old)
 {
-	__u32 bits = FREED(copy) | (seen == SEEN_TRACE ? FREED_TRACE(copy) : 0);
-	__u32 old = __sync_fetch_and_or(flags, bits);
+	__u32 this_and_later = 0, old;
 
+	for (int i = frees_are_chained ? station : 0; i < SOAK_STATIONS; i++)
+		this_and_later |= SOAK_STATION(copy, i);
+	old = __sync_fetch_and_or(flags, FREED(copy) | SOAK_STATION(copy, station));
 	*ret_old = old;
-	if (!(old & FREED(copy)))
-		return false;
-	if (seen == SEEN_QUEUED && (old & FREED_TRACE(copy))) {
-		__sync_fetch_and_and(flags, ~FREED_TRACE(copy));
-		return false;
-	}
+	return old & this_and_later;
+}
+
+/*
+ * Other objects come to live at an address that we remember as freed, and are freed too. A
+ * second free of ours finds our own value still there.
+ */
+static __always_inline bool is_same_selem(const struct soak_slot *slot, __u64 selem)
+{
+	struct soak_value value;
+
+	return read_value(selem, &value) && value.cookie == slot->cookie;
+}
+
+/* A storage carries no mark of ours but its owner, and that may be NULL at either free. */
+static __always_inline bool is_same_storage(const struct soak_storage *slot, __u64 storage)
+{
+	__u64 owner = read_u64(&((struct bpf_local_storage *)storage)->owner);
+
+	return owner == slot->owner_at_free &&
+	       (owner || bpf_ktime_get_ns() - slot->free_ns < SECOND_FREE_WINDOW_NS);
+}
+
+static __always_inline bool first_to_tell(__u32 *flags)
+{
 	return !(__sync_fetch_and_or(flags, SOAK_DOUBLE) & SOAK_DOUBLE);
 }
 
@@ -246,25 +289,26 @@ static __always_inline bool test_drop_event(__u64 key, int copy)
 }
 #endif
 
-static __always_inline void slot_freed(struct soak_slot *slot, __u64 selem, int copy, int seen)
+static __always_inline void slot_freed(struct soak_slot *slot, __u64 selem, int copy, int station)
 {
 	__u32 old;
 
-	if (is_second_free(&slot->flags, copy, seen, &old)) {
-		inc(count()->double_frees);
+	if (is_second_free(&slot->flags, copy, station, &old)) {
+		if (is_same_selem(slot, selem) && first_to_tell(&slot->flags))
+			inc(count()->double_frees);
 		return;
 	}
 	if (!(old & SOAK_FREED))
 		account_free(slot, selem);
 }
 
-static __always_inline void selem_freed(__u64 selem, int copy, int seen)
+static __always_inline void selem_freed(__u64 selem, int copy, int station)
 {
 	struct soak_slot *slot = slot_of(selem);
 	struct soak_value value;
 
 	if (!slot) {
-		if (copy == COPY_A && read_value(selem, &value))
+		if (copy == COPY_A && follows_all_kinds() && read_value(selem, &value))
 			inc(count()->unknown_frees);
 		return;
 	}
@@ -273,26 +317,28 @@ static __always_inline void selem_freed(__u64 selem, int copy, int seen)
 		return;
 	if (copy == COPY_B && control.forge_free) {
 		__sync_fetch_and_add(&control.forge_free, -1);
-		slot_freed(slot, selem, copy, seen);
+		slot_freed(slot, selem, copy, station);
 	}
 #endif
-	slot_freed(slot, selem, copy, seen);
+	slot_freed(slot, selem, copy, station);
 }
 
-static __always_inline void storage_freed(__u64 storage, int copy, int seen)
+static __always_inline void storage_freed(__u64 storage, int copy, int station)
 {
 	struct soak_storage *slot = storage_of(storage);
 	__u32 old;
 
 	if (!slot)
 		return;
-	if (is_second_free(&slot->flags, copy, seen, &old)) {
-		inc(count()->storage_freed_twice);
+	if (is_second_free(&slot->flags, copy, station, &old)) {
+		if (is_same_storage(slot, storage) && first_to_tell(&slot->flags))
+			inc(count()->storage_freed_twice);
 		return;
 	}
 	if (old & SOAK_FREED)
 		return;
 	slot->free_ns = bpf_ktime_get_ns();
+	slot->owner_at_free = read_u64(&((struct bpf_local_storage *)storage)->owner);
 	inc(count()->storage_frees);
 }
 
@@ -492,64 +538,74 @@ BORN_PROGRAM(b, COPY_B)
 /*
  * Each place where a selem or a storage is handed to be freed. Which exist as functions differs
  * between kernels and builds, and the daemon attaches what is there: kvfree_call_rcu() serves
- * kfree_rcu() of both kinds (mm/slab_common.c), told apart by where the rcu_head lies.
+ * kfree_rcu() of both kinds (mm/slab_common.c), told apart by where the rcu_head lies; the
+ * functions with underscores and bpf_mem_cache_raw_free() are those of kernels before 7.0.
  */
-#define FREE_PROGRAM(suffix, copy)                                                                \
-	SEC("fentry/kvfree_call_rcu")                                                             \
-	int BPF_PROG(kvfree_##suffix)                                                             \
-	{                                                                                         \
-		__u64 object, offset;                                                             \
-                                                                                                  \
-		if (!is_ready())                                                                  \
-			return 0;                                                                 \
-		object = arg_of(ctx, 1);                                                          \
-		offset = arg_of(ctx, 0) - object;                                                 \
-		if (offset == bpf_core_field_offset(struct bpf_local_storage_elem, rcu))          \
-			selem_freed(object, copy, SEEN_QUEUED);                                   \
-		if (offset == bpf_core_field_offset(struct bpf_local_storage, rcu))               \
-			storage_freed(object, copy, SEEN_QUEUED);                                 \
-		return 0;                                                                         \
-	}                                                                                         \
-                                                                                                  \
-	SEC("fentry/bpf_selem_free_trace_rcu")                                                    \
-	int BPF_PROG(selem_trace_##suffix)                                                        \
-	{                                                                                         \
-		if (is_ready())                                                                   \
-			selem_freed(arg_of(ctx, 0) - bpf_core_field_offset(                       \
-							     struct bpf_local_storage_elem, rcu), \
-				    copy, SEEN_TRACE);                                            \
-		return 0;                                                                         \
-	}                                                                                         \
-                                                                                                  \
-	SEC("fentry/bpf_selem_free_rcu")                                                          \
-	int BPF_PROG(selem_rcu_##suffix)                                                          \
-	{                                                                                         \
-		if (is_ready())                                                                   \
-			selem_freed(arg_of(ctx, 0) - bpf_core_field_offset(                       \
-							     struct bpf_local_storage_elem, rcu), \
-				    copy, SEEN_QUEUED);                                           \
-		return 0;                                                                         \
-	}                                                                                         \
-                                                                                                  \
-	SEC("fentry/bpf_local_storage_free_trace_rcu")                                            \
-	int BPF_PROG(storage_trace_##suffix)                                                      \
-	{                                                                                         \
-		if (is_ready())                                                                   \
-			storage_freed(arg_of(ctx, 0) - bpf_core_field_offset(                     \
-							       struct bpf_local_storage, rcu),    \
-				      copy, SEEN_TRACE);                                          \
-		return 0;                                                                         \
-	}                                                                                         \
-                                                                                                  \
-	SEC("fentry/bpf_local_storage_free_rcu")                                                  \
-	int BPF_PROG(storage_rcu_##suffix)                                                        \
-	{                                                                                         \
-		if (is_ready())                                                                   \
-			storage_freed(arg_of(ctx, 0) - bpf_core_field_offset(                     \
-							       struct bpf_local_storage, rcu),    \
-				      copy, SEEN_QUEUED);                                         \
-		return 0;                                                                         \
+#define FREE_CALLBACK(name, function, type, freed, copy, station)                             \
+	SEC("fentry/" function)                                                               \
+	int BPF_PROG(name)                                                                    \
+	{                                                                                     \
+		if (is_ready())                                                               \
+			freed(arg_of(ctx, 0) - bpf_core_field_offset(struct type, rcu), copy, \
+			      station);                                                       \
+		return 0;                                                                     \
 	}
+
+#define FREE_PROGRAM(suffix, copy)                                                                 \
+	SEC("fentry/kvfree_call_rcu")                                                              \
+	int BPF_PROG(kvfree_##suffix)                                                              \
+	{                                                                                          \
+		__u64 object, offset;                                                              \
+                                                                                                   \
+		if (!is_ready())                                                                   \
+			return 0;                                                                  \
+		object = arg_of(ctx, 1);                                                           \
+		offset = arg_of(ctx, 0) - object;                                                  \
+		if (offset == bpf_core_field_offset(struct bpf_local_storage_elem, rcu))           \
+			selem_freed(object, copy, AT_QUEUED);                                      \
+		if (offset == bpf_core_field_offset(struct bpf_local_storage, rcu))                \
+			storage_freed(object, copy, AT_QUEUED);                                    \
+		return 0;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	SEC("fentry/bpf_selem_free")                                                               \
+	int BPF_PROG(selem_call_##suffix)                                                          \
+	{                                                                                          \
+		if (is_ready())                                                                    \
+			selem_freed(arg_of(ctx, 0), copy, AT_CALL);                                \
+		return 0;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	SEC("fentry/bpf_local_storage_free")                                                       \
+	int BPF_PROG(storage_call_##suffix)                                                        \
+	{                                                                                          \
+		if (is_ready())                                                                    \
+			storage_freed(arg_of(ctx, 0), copy, AT_CALL);                              \
+		return 0;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	SEC("fentry/bpf_mem_cache_raw_free")                                                       \
+	int BPF_PROG(raw_free_##suffix)                                                            \
+	{                                                                                          \
+		if (!is_ready())                                                                   \
+			return 0;                                                                  \
+		selem_freed(arg_of(ctx, 0), copy, AT_QUEUED);                                      \
+		storage_freed(arg_of(ctx, 0), copy, AT_QUEUED);                                    \
+		return 0;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	FREE_CALLBACK(selem_trace_##suffix, "bpf_selem_free_trace_rcu", bpf_local_storage_elem,    \
+		      selem_freed, copy, AT_TRACE)                                                 \
+	FREE_CALLBACK(selem_trace2_##suffix, "__bpf_selem_free_trace_rcu", bpf_local_storage_elem, \
+		      selem_freed, copy, AT_TRACE)                                                 \
+	FREE_CALLBACK(selem_rcu_##suffix, "bpf_selem_free_rcu", bpf_local_storage_elem,            \
+		      selem_freed, copy, AT_RCU)                                                   \
+	FREE_CALLBACK(storage_trace_##suffix, "bpf_local_storage_free_trace_rcu",                  \
+		      bpf_local_storage, storage_freed, copy, AT_TRACE)                            \
+	FREE_CALLBACK(storage_trace2_##suffix, "__bpf_local_storage_free_trace_rcu",               \
+		      bpf_local_storage, storage_freed, copy, AT_TRACE)                            \
+	FREE_CALLBACK(storage_rcu_##suffix, "bpf_local_storage_free_rcu", bpf_local_storage,       \
+		      storage_freed, copy, AT_RCU)
 
 FREE_PROGRAM(a, COPY_A)
 FREE_PROGRAM(b, COPY_B)
@@ -725,17 +781,25 @@ SEC("syscall")
 int inspect(struct soak_inspect *args)
 {
 	struct bpf_local_storage_elem *selem = (void *)args->selem;
+	__u64 map_pprev, storage_pprev, storage, smap;
+	struct soak_value value = {};
+	__u32 state = 0;
 
 	args->readable = 0;
-	if (bpf_probe_read_kernel(&args->map_pprev, 8, &selem->map_node.pprev) ||
-	    bpf_probe_read_kernel(&args->storage_pprev, 8, &selem->snode.pprev) ||
-	    bpf_probe_read_kernel(&args->storage, 8, &selem->local_storage) ||
-	    bpf_probe_read_kernel(&args->smap, 8, &selem->sdata.smap))
+	if (bpf_probe_read_kernel(&map_pprev, 8, &selem->map_node.pprev) ||
+	    bpf_probe_read_kernel(&storage_pprev, 8, &selem->snode.pprev) ||
+	    bpf_probe_read_kernel(&storage, 8, &selem->local_storage) ||
+	    bpf_probe_read_kernel(&smap, 8, &selem->sdata.smap))
 		return 0;
 	if (bpf_core_field_exists(selem->state))
-		bpf_probe_read_kernel(&args->state, 4, &selem->state);
-	bpf_probe_read_kernel(&args->value, sizeof(args->value),
-			      (void *)(args->selem + DATA_OFFSET));
+		bpf_probe_read_kernel(&state, 4, &selem->state);
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)((__u64)selem + DATA_OFFSET));
+	args->map_pprev = map_pprev;
+	args->storage_pprev = storage_pprev;
+	args->storage = storage;
+	args->smap = smap;
+	args->state = state;
+	args->value = value;
 	args->readable = 1;
 	return 0;
 }

@@ -17,6 +17,12 @@ const volatile __u32 soak_tgid;		   /* whose sockets and tasks are filled */
 const volatile __u32 slot_shift = 64 - 13; /* 64 - log2(sets) */
 const volatile __u32 storage_shift = 64 - 11;
 
+/*
+ * Before 7.0 a free passes several of the functions that we watch, one after the other; since
+ * then each free passes exactly one, and a second is a second free.
+ */
+const volatile bool frees_are_chained;
+
 /* Shared with the daemon through the mapped .bss; it reads and writes with atomics. */
 struct soak_control control;
 struct soak_plan plans[SOAK_PLANS];

@@ -115,15 +115,16 @@ struct soak_counters {
 } __attribute__((aligned(128)));
 
 /* struct soak_slot.flags. A and B: the two copies of each ledger program (see ledger.bpf.h). */
-#define SOAK_BORN_A	   (1u << 0)
-#define SOAK_BORN_B	   (1u << 1)
-#define SOAK_FREED_A	   (1u << 2)
-#define SOAK_FREED_B	   (1u << 3)
-#define SOAK_FREED	   (SOAK_FREED_A | SOAK_FREED_B)
-#define SOAK_FREED_TRACE_A (1u << 4) /* seen in an RCU tasks trace callback */
-#define SOAK_FREED_TRACE_B (1u << 5)
-#define SOAK_DOUBLE	   (1u << 6)
-#define SOAK_DESTROYED	   (1u << 7) /* storages only: destroy() has returned */
+#define SOAK_BORN_A    (1u << 0)
+#define SOAK_BORN_B    (1u << 1)
+#define SOAK_FREED_A   (1u << 2)
+#define SOAK_FREED_B   (1u << 3)
+#define SOAK_FREED     (SOAK_FREED_A | SOAK_FREED_B)
+#define SOAK_DOUBLE    (1u << 6)
+#define SOAK_DESTROYED (1u << 7) /* storages only: destroy() has returned */
+/* Stations of a free that were seen, SOAK_STATIONS bits for each copy; see ledger.bpf.h. */
+#define SOAK_STATION(copy, station) (1u << (8 + (copy)*SOAK_STATIONS + (station)))
+#define SOAK_STATIONS		    4
 
 /* What one side did to one selem: its last visit. */
 struct soak_visit {
@@ -157,7 +158,8 @@ struct soak_slot {
 	struct soak_visit visit[SOAK_SIDE_NR];
 	unsigned short kind;
 	unsigned short elem_size;
-	unsigned int free_by; /* enum soak_free */
+	unsigned int free_by;	   /* enum soak_free */
+	unsigned long long cookie; /* of the value at its free */
 };
 
 /* One bpf_local_storage. */
@@ -169,7 +171,8 @@ struct soak_storage {
 	unsigned long long birth_ns;
 	unsigned long long destroy_ns; /* destroy() entered, 0 if not */
 	unsigned long long free_ns;
-	unsigned long long pad[2];
+	unsigned long long owner_at_free;
+	unsigned long long pad;
 };
 
 /* The tables are set associative: an address may live in any slot of its set. */
@@ -255,6 +258,10 @@ struct soak_plan {
 #define SOAK_SIZE_MEDIUM 200
 #define SOAK_SIZE_LARGE	 1000
 
+#define SOAK_FOLLOW_KIND(kind) (1u << (kind))
+#define SOAK_FOLLOW_STORAGE    (1u << SOAK_KIND_NR)
+#define SOAK_FOLLOW_ALL	       (~0u)
+
 /* Written by the daemon, read by the programs. */
 struct soak_control {
 	unsigned int ready;	  /* 0: programs return at once */
@@ -263,6 +270,7 @@ struct soak_control {
 	unsigned int maps;	  /* slots in use of each shape, at most SOAK_MAPS_MAX */
 	unsigned int delete_mask; /* 1 in (mask + 1) fills is deleted by the program; 0: none */
 	unsigned int stall;	  /* 1: plans are obeyed */
+	unsigned int follow;	  /* SOAK_FOLLOW_*: what the ledger records */
 	unsigned int drop_free;	  /* test hook: drop this many free events */
 	unsigned int forge_free;  /* test hook: count this many frees twice */
 };
@@ -284,7 +292,7 @@ struct soak_inspect {
 #endif
 
 _Static_assert(sizeof(struct soak_visit) == 24, "soak_visit layout");
-_Static_assert(sizeof(struct soak_slot) == 104, "soak_slot layout");
+_Static_assert(sizeof(struct soak_slot) == 112, "soak_slot layout");
 _Static_assert(sizeof(struct soak_storage) == 64, "soak_storage layout");
 _Static_assert(sizeof(struct soak_fault) == 48, "soak_fault layout");
 _Static_assert(sizeof(struct soak_value) == 32, "soak_value layout");

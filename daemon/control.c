@@ -109,7 +109,11 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
 		visits += s->c.visits[side][SOAK_LOCK_OK][SOAK_LOCK_OK] > 0;
 	states[ORACLE_VISITS] = judge(visits == SOAK_SIDE_NR, probe);
-	states[ORACLE_STORAGE] = judge(s->c.storage_births && !s->live_storages, probe);
+	/* Storages of a kind that is not followed would come between. */
+	states[ORACLE_STORAGE] = judge(s->c.storage_births && !s->live_storages &&
+					       states[ORACLE_LEDGER_SK] == ORACLE_LIVE &&
+					       states[ORACLE_LEDGER_TASK] == ORACLE_LIVE,
+				       probe);
 	states[ORACLE_OMEM] = judge(s->c.omem_checked > 0, probe);
 	states[ORACLE_LIVENESS] = s->c.map_frees_done ? ORACLE_LIVE : ORACLE_BLIND;
 }

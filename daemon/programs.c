@@ -45,6 +45,16 @@ static const struct part_program part_programs[] = {
 	{ "storage_trace_b", PART_LEDGER, false, 4 },
 	{ "storage_rcu_a", PART_LEDGER, false, 5 },
 	{ "storage_rcu_b", PART_LEDGER, false, 5 },
+	{ "selem_trace2_a", PART_LEDGER, false, 6 },
+	{ "selem_trace2_b", PART_LEDGER, false, 6 },
+	{ "storage_trace2_a", PART_LEDGER, false, 7 },
+	{ "storage_trace2_b", PART_LEDGER, false, 7 },
+	{ "raw_free_a", PART_LEDGER, false, 8 },
+	{ "raw_free_b", PART_LEDGER, false, 8 },
+	{ "selem_call_a", PART_LEDGER, false, 9 },
+	{ "selem_call_b", PART_LEDGER, false, 9 },
+	{ "storage_call_a", PART_LEDGER, false, 10 },
+	{ "storage_call_b", PART_LEDGER, false, 10 },
 	{ "nofail_enter", PART_LEDGER, false, 0 },
 	{ "nofail_exit", PART_LEDGER, false, 0 },
 	{ "destroy_enter", PART_LEDGER, false, 0 },
@@ -63,7 +73,7 @@ static const struct part_program part_programs[] = {
 	{ "stall_bucket", PART_STALL, true, 0 },
 };
 
-#define PAIRS_MAX 8
+#define PAIRS_MAX 11
 
 static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium",
 						      "value_large" };
@@ -128,12 +138,17 @@ static bool is_wanted(const struct part_program *entry, const struct programs_op
 static int choose_programs(struct programs *p, const struct programs_options *options)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf();
+	bool chained;
 
 	if (!vmlinux) {
 		log_error("cannot read the kernel's BTF (/sys/kernel/btf/vmlinux): %s",
 			  strerror(errno));
 		return -errno;
 	}
+	/* The lockless unlink came with a single way to free; what came before had several. */
+	chained = btf__find_by_name_kind(vmlinux, "bpf_selem_free_rcu", BTF_KIND_FUNC) > 0 ||
+		  btf__find_by_name_kind(vmlinux, "__bpf_selem_free_trace_rcu", BTF_KIND_FUNC) > 0;
+	p->skel->rodata->frees_are_chained = chained;
 	for (size_t i = 0; i < ARRAY_SIZE(part_programs); i++) {
 		const struct part_program *entry = &part_programs[i];
 		struct bpf_program *prog;
@@ -143,6 +158,9 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 		if (!prog)
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux);
+		/* Elsewhere these serve others, or are inlined here and there. */
+		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
+			load = load && chained;
 		bpf_program__set_autoload(prog, load);
 	}
 	btf__free(vmlinux);

@@ -471,8 +471,23 @@ static int load(struct soak *soak)
 	control->maps = soak->config->maps;
 	control->delete_mask = 15;
 	control->fill_sk = control->fill_task = 1;
+	control->follow = SOAK_FOLLOW_ALL;
 	__atomic_store_n(&control->ready, 1, __ATOMIC_SEQ_CST);
 	return 0;
+}
+
+/* Where this kernel frees in ways that we cannot see, following a birth proves nothing. */
+static void follow_what_is_seen(struct soak *soak)
+{
+	unsigned int follow = 0;
+
+	if (soak->oracles[ORACLE_LEDGER_SK] != ORACLE_ABSENT)
+		follow |= SOAK_FOLLOW_KIND(SOAK_SK);
+	if (soak->oracles[ORACLE_LEDGER_TASK] != ORACLE_ABSENT)
+		follow |= SOAK_FOLLOW_KIND(SOAK_TASK);
+	if (soak->oracles[ORACLE_STORAGE] != ORACLE_ABSENT)
+		follow |= SOAK_FOLLOW_STORAGE;
+	programs_control(soak->programs)->follow = follow;
 }
 
 static void prove_oracles(struct soak *soak)
@@ -480,6 +495,7 @@ static void prove_oracles(struct soak *soak)
 	if (!soak->config->oracles)
 		return;
 	control_run(soak->programs, soak->pool, &soak->probe, soak->kmsg, soak->oracles);
+	follow_what_is_seen(soak);
 	for (unsigned int o = 0; o < ORACLE_NR; o++)
 		log_at(soak->oracles[o] == ORACLE_BLIND ? LOG_WARNING : LOG_INFO, "oracle %s: %s",
 		       oracle_name(o), oracle_state_name(soak->oracles[o]));

@@ -18,7 +18,8 @@ GUEST_ACCEL_NAME= # kvm or tcg
 GUEST_PID=        # of the QEMU that runs, or empty
 GUEST_RECEIVER=   # of the process that keeps the guest's files
 GUEST_TAIL=       # of the process that shows output.log
-GUEST_TIMED_OUT=  # set when the last guest had to be killed
+GUEST_TIMED_OUT=  # set when the last guest took too long
+GUEST_KILLED=     # set when guest_kill ended it
 GUEST_DIR=        # private files of the guest that runs
 
 # --- initramfs -----------------------------------------------------------------------------------
@@ -46,6 +47,7 @@ initramfs_add_modules() {
 }
 
 # initramfs_build OUT SCRIPT [FILE:GUEST_PATH]...
+# shellcheck disable=SC2153 # ROOT is the tree, root is the initramfs
 initramfs_build() {
 	local out=$1 script=$2 root file status=0
 	shift 2
@@ -178,14 +180,21 @@ guest_start() {
 		-chardev "pipe,id=port,path=$GUEST_DIR/port" \
 		-device isa-serial,chardev=port,index=2,irq=5 \
 		</dev/null >"$GUEST_DIR/qemu.log" 2>&1 &
-	GUEST_PID=$!
+	GUEST_PID=$! GUEST_KILLED=
 	(trap '' INT TERM && guest_receive "$results" <"$GUEST_DIR/port.out") &
 	GUEST_RECEIVER=$!
 }
 
-# Shows what the guest prints as it comes; ends after the guest.
+# Shows what the guest prints as it comes; ends after the guest. The priorities that the daemon
+# writes for journald are for programs, not for people; a terminal gets none, and its progress line
+# must not wait for the end of a line.
 guest_show() {
-	setsid tail --quiet --follow --lines=+1 --sleep-interval=0.3 --pid="$GUEST_PID" "$1/output.log" &
+	local tail=(tail --quiet --follow --lines=+1 --sleep-interval=0.3 --pid="$GUEST_PID")
+	if [ -t 1 ]; then
+		setsid "${tail[@]}" "$1/output.log" &
+	else
+		setsid "${tail[@]}" "$1/output.log" | setsid sed --unbuffered 's/^<[0-7]>//' &
+	fi
 	GUEST_TAIL=$!
 }
 
@@ -195,6 +204,7 @@ guest_running() {
 
 guest_kill() {
 	guest_running || return 0
+	GUEST_KILLED=yes
 	kill -TERM "$GUEST_PID" 2>/dev/null || :
 }
 
@@ -247,8 +257,10 @@ guest_why_dead() {
 	line=$(guest_crash_line "$1")
 	if [ -n "$line" ]; then
 		echo "$line"
-	elif ! grep -aq "$GUEST_READY" "$1/console.log"; then
+	elif [ -z "$GUEST_KILLED" ] && ! grep -aq "$GUEST_READY" "$1/console.log"; then
 		echo "the kernel did not boot$(first_line "$GUEST_DIR/qemu.log")"
+	elif [ -n "$GUEST_KILLED" ]; then
+		echo "the guest was killed before its end"
 	elif [ -n "$GUEST_TIMED_OUT" ]; then
 		echo "the guest took too long and was killed"
 	else

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the variables are for those who source this
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Finds, downloads and unpacks Debian's stock cloud kernels, in the cache and without touching the
@@ -130,7 +130,7 @@ kernel_download() {
 
 kernel_set_stock() {
 	local dir=$CACHE/kernels/$1
-	KERNEL_NAME=$1 KERNEL_IMAGE=$dir/vmlinuz KERNEL_CONFIG= KERNEL_MODULES=
+	KERNEL_NAME=$1 KERNEL_IMAGE=$dir/vmlinuz KERNEL_CONFIG='' KERNEL_MODULES=''
 	[ -e "$dir/config" ] && KERNEL_CONFIG=$dir/config
 	return 0
 }
@@ -139,13 +139,14 @@ kernel_set_stock() {
 kernel_set_path() {
 	local dir candidate
 	[ -f "$1" ] || { say "no such kernel: $1"; return 1; }
-	KERNEL_IMAGE=$(realpath "$1") KERNEL_NAME=$1 KERNEL_CONFIG= KERNEL_MODULES=
+	KERNEL_IMAGE=$(realpath "$1") KERNEL_NAME=$1 KERNEL_CONFIG='' KERNEL_MODULES=''
 	dir=$(dirname "$KERNEL_IMAGE")
 	for candidate in "$dir/config" "$dir/.config" "$dir/config-${KERNEL_IMAGE##*/vmlinuz-}"; do
 		[ -f "$candidate" ] && KERNEL_CONFIG=$candidate && break
 	done
 	for candidate in "$dir" "$dir"/modules "$dir"/modules/* "$dir"/lib/modules/*; do
-		[ -f "$candidate/modules.order" ] && [ -d "$candidate/kernel" ] || continue
+		[ -f "$candidate/modules.order" ] || continue
+		[ -d "$candidate/kernel" ] || continue
 		[ -f "$candidate/Makefile" ] && continue # a build tree, not installed modules
 		KERNEL_MODULES=$candidate
 		break

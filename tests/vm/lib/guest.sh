@@ -1,0 +1,116 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Sourced by the scripts of tests/vm/guest/, which run inside a guest under busybox. What they print
+# as "ok ...", "not ok ...", "skip ..." counts as a test's result on the host.
+
+STATS=/results/stats.prom
+
+# Values that the suite gave.
+# shellcheck source=/dev/null
+. /etc/guest-env
+
+ok() {
+	echo "ok $1"
+}
+
+not_ok() {
+	name=$1
+	shift
+	echo "not ok $name: $*"
+}
+
+# The host takes the absence of this line for a crash.
+end() {
+	echo "guest script: end"
+	exit 0
+}
+
+# start LOG ARG...: the daemon in the background, with its output kept in /results/LOG. Sets PID.
+start() {
+	log=/results/$1
+	shift
+	bpfsoakd run "$@" >"$log" 2>&1 &
+	PID=$!
+	echo "$PID" >/run/stop-pid
+}
+
+# shellcheck disable=SC2034 # CODE is for the caller
+# Waits for PID to end, at most $1 seconds; sets CODE, "none" when it did not end.
+finish() {
+	waited=0
+	while kill -0 "$PID" 2>/dev/null; do
+		if [ $waited -ge "$1" ]; then
+			CODE=none
+			return
+		fi
+		waited=$((waited + 1))
+		sleep 1
+	done
+	wait "$PID"
+	CODE=$?
+}
+
+# run LOG SECONDS ARG...: start and finish.
+run() {
+	run_log=$1 run_limit=$2
+	shift 2
+	start "$run_log" "$@"
+	finish "$run_limit"
+}
+
+# metric NAME [FILE]: the sum of a metric over its labels, 0 when it is not there.
+metric() {
+	awk -v name="$1" '{ n = $1; sub(/\{.*/, "", n) } n == name { sum += $NF }
+		END { printf "%.0f\n", sum }' "${2:-$STATS}" 2>/dev/null || echo 0
+}
+
+# births_reach NUMBER SECONDS [FILE]: waits until the daemon has seen so many births.
+births_reach() {
+	left=$2
+	while [ "$(metric bpfsoakd_selem_births_total "${3:-$STATS}")" -lt "$1" ]; do
+		left=$((left - 1))
+		if [ $left -le 0 ] || ! kill -0 "$PID" 2>/dev/null; then
+			return 1
+		fi
+		sleep 1
+	done
+}
+
+last_line() {
+	grep '^bpfsoakd: end of run: ' "/results/$1" | tail -n 1
+}
+
+# tail_of LOG: for messages about failures, in one line.
+tail_of() {
+	tail -n 3 "/results/$1" | tr '\n' '|'
+}
+
+# Everything of BPF that the kernel holds, one a line.
+bpf_objects() {
+	bpftool prog list 2>/dev/null | sed -nE 's/^([0-9]+): (.*)/prog \1 \2/p'
+	bpftool map list 2>/dev/null | sed -nE 's/^([0-9]+): (.*)/map \1 \2/p'
+	bpftool link list 2>/dev/null | sed -nE 's/^([0-9]+): (.*)/link \1 \2/p'
+}
+
+# To be called before the first run: what bpf_objects_gone compares with.
+bpf_objects_note() {
+	bpf_objects | cut -d' ' -f1,2 | sort >/run/bpf-before
+}
+
+# Maps are freed some grace periods after their last reference. bpf_objects_gone SECONDS
+bpf_objects_gone() {
+	left=$1
+	while :; do
+		bpf_objects | cut -d' ' -f1,2 | sort >/run/bpf-now
+		cmp -s /run/bpf-before /run/bpf-now && return 0
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		sleep 1
+	done
+}
+
+# What bpf_objects_gone found left, in one line.
+bpf_objects_left() {
+	bpf_objects | head -n 5 | tr '\n' ';'
+}

@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Locks of a stock kernel really time out, on the storage lock and on the bucket lock, on both of
+# rqspinlock's paths; and what comes of it is a report that keeps to its schema.
+# shellcheck source=tests/vm/lib/vm.sh
+. "$(dirname "$0")/lib/vm.sh"
+
+DURATION=60
+
+stall() {
+	local model=$1 report
+	VM_MODEL=$model VM_ENV=("DURATION=$DURATION" "MODEL=$model")
+	vm_boot "$model" stall $((DURATION * 3 + 500))
+	report=$VM_RESULTS/report.json
+	report_valid "$model-schema" "$report"
+	report_is "$model-storage-timeouts" "$report" \
+		'sum(r["timeouts"]["organic"][s] for s in ("map_free_storage", "destroy_storage")) > 0'
+	report_is "$model-bucket-timeouts" "$report" \
+		'sum(r["timeouts"]["organic"][s] for s in ("map_free_bucket", "destroy_bucket")) > 0'
+	report_is "$model-nothing-forced" "$report" 'r["inject"]["kinds"] == ["organic"]
+		and not any(r["timeouts"][k][s] for k in ("contended", "forced") for s in r["timeouts"][k])'
+	report_is "$model-no-violations" "$report" 'r["verdict"] != "FAIL" and r["violations"] == 0'
+	report_is "$model-path" "$report" "'$model' in r['cpu_model']"
+}
+
+vm_begin
+vm_build build
+stall queued
+stall tas
