@@ -92,6 +92,7 @@ struct programs {
 	size_t slots_bytes, storages_bytes, faults_bytes;
 	size_t n_sets, n_storage_sets;
 	size_t cpus;
+	bool ledger;
 	int key_type;
 	int value_type[SOAK_SHAPES];
 };
@@ -246,6 +247,7 @@ int programs_load(const struct programs_options *options, struct programs **ret)
 		r = -errno;
 		goto fail;
 	}
+	p->ledger = options->ledger;
 	r = choose_programs(p, options);
 	if (!r)
 		r = size_tables(p, options);
@@ -391,7 +393,7 @@ void programs_counters(const struct programs *p, struct soak_counters *ret)
 
 bool programs_sees_map_frees(const struct programs *p)
 {
-	return p->n_links && __atomic_load_n(&p->skel->bss->control.ready, __ATOMIC_RELAXED);
+	return p->ledger && __atomic_load_n(&p->skel->bss->control.ready, __ATOMIC_RELAXED);
 }
 
 uint64_t programs_map_frees_done(const struct programs *p)

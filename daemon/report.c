@@ -228,6 +228,10 @@ static void put_births(struct doc *d, struct json_object *root, const struct sna
 	put_number(d, freed, "by_program", s->c.frees[SOAK_FREE_PROGRAM]);
 	put_number(d, freed, "by_cmpxchg", s->c.frees_by_cmpxchg);
 	put_real(d, root, "owners_per_s", rate(snapshot_owners(s), s->elapsed_ns));
+	put_real(d, root, "stored_per_s",
+		 rate(snapshot_total((const uint64_t *)s->c.filled, SOAK_KIND_NR) +
+			      s->syscall_updates,
+		      s->elapsed_ns));
 	put_real(d, root, "selems_per_s", rate(snapshot_births(s), s->elapsed_ns));
 }
 

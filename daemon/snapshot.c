@@ -253,6 +253,15 @@ uint64_t snapshot_timeouts(const struct snapshot *s)
 	return total;
 }
 
+uint64_t snapshot_alive(const struct snapshot *s)
+{
+	uint64_t born = snapshot_births(s) + s->c.storage_births;
+	/* What was born again at the address of one whose free was missed is counted twice. */
+	uint64_t gone = snapshot_frees(s) + s->c.storage_frees + s->c.reborn;
+
+	return born > gone ? born - gone : 0;
+}
+
 uint64_t snapshot_lockless(const struct snapshot *s)
 {
 	return counter_total(s->c.lockless, SOAK_SIDE_NR);

@@ -137,7 +137,8 @@ struct snapshot {
 	uint64_t open_fds;
 	double cpu_user_s;
 	double cpu_system_s;
-	double bookkeeping_cpu_s; /* CPU time of the threads that are not workers */
+	double bookkeeping_cpu_s; /* of the run loop, which keeps all books, since the churn began
+				   */
 	uint64_t stats_write_errors;
 
 	bool injecting; /* an injecting backend was armed */
@@ -153,6 +154,8 @@ uint64_t snapshot_owners(const struct snapshot *s);
 uint64_t snapshot_violations(const struct snapshot *s);
 uint64_t snapshot_holes(const struct snapshot *s);
 uint64_t snapshot_timeouts(const struct snapshot *s);
+/* Selems and storages born and not freed, from the counters alone. */
+uint64_t snapshot_alive(const struct snapshot *s);
 uint64_t snapshot_lockless(const struct snapshot *s);
 
 /*

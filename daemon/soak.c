@@ -55,7 +55,7 @@ struct soak {
 	int epoll_fd, signal_fd, timer_fd;
 
 	uint64_t start_ns, end_ns, stats_ns, line_ns, rearm_ns;
-	double start_realtime;
+	double start_realtime, cpu_at_start;
 	uint64_t memory_at_start, leak_budget;
 	unsigned int signals;
 	bool over; /* time, signal or a limit */
@@ -111,6 +111,16 @@ static double seconds(const struct timeval *tv)
 	return (double)tv->tv_sec + (double)tv->tv_usec / 1e6;
 }
 
+/* Of the calling thread: the run loop keeps all books. */
+static double thread_cpu_seconds(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_THREAD, &usage) < 0)
+		return 0;
+	return seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
+}
+
 static void read_resources(struct soak *soak, struct snapshot *s)
 {
 	struct rusage usage;
@@ -120,8 +130,7 @@ static void read_resources(struct soak *soak, struct snapshot *s)
 		s->cpu_user_s = seconds(&usage.ru_utime);
 		s->cpu_system_s = seconds(&usage.ru_stime);
 	}
-	if (!getrusage(RUSAGE_THREAD, &usage))
-		s->bookkeeping_cpu_s = seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
+	s->bookkeeping_cpu_s = thread_cpu_seconds() - soak->cpu_at_start;
 }
 
 static void read_kmsg(struct soak *soak, struct snapshot *s)
@@ -164,8 +173,7 @@ static void take_snapshot(struct soak *soak)
 	s->stats_write_errors = soak->stats_errors;
 	s->violations[VIOLATION_STUCK] = soak->stuck;
 	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
-	if (soak->config->oracles)
-		ledger_read_counters(soak->programs, s);
+	ledger_read_counters(soak->programs, s);
 	if (soak->churn)
 		churn_read(soak->churn, s);
 	s->maps_created = pool_created(soak->pool);
@@ -558,6 +566,7 @@ static void start_clocks(struct soak *soak)
 {
 	soak->start_ns = now_ns();
 	soak->start_realtime = now_realtime();
+	soak->cpu_at_start = thread_cpu_seconds();
 	soak->end_ns = soak->config->duration_ns ? soak->start_ns + soak->config->duration_ns : 0;
 	soak->memory_at_start = meminfo_available();
 	soak->leak_budget = soak->config->leak_budget ? soak->config->leak_budget
@@ -580,11 +589,6 @@ static void stop_churn(struct soak *soak)
 	churn_stop(soak->churn);
 }
 
-static bool is_quiet(const struct snapshot *s)
-{
-	return !s->maps_outstanding && !s->live_selems && !s->live_storages;
-}
-
 /* Until nothing is alive, or what is alive has not changed for a while. */
 static void quiesce(struct soak *soak)
 {
@@ -596,18 +600,18 @@ static void quiesce(struct soak *soak)
 	while (now_ns() < deadline) {
 		uint64_t alive;
 
-		turn(soak, 300);
-		take_whole_snapshot(soak);
-		if (is_quiet(&soak->now))
+		turn(soak, 200);
+		take_snapshot(soak);
+		alive = snapshot_alive(&soak->now);
+		if (!alive && !soak->now.maps_outstanding)
 			return;
-		alive = soak->now.live_selems + soak->now.live_storages +
-			soak->now.maps_outstanding + soak->now.c.map_frees_done;
-		if (alive != last)
+		if (alive != last || soak->now.maps_outstanding)
 			changed = now_ns();
 		last = alive;
-		if (!soak->now.maps_outstanding && now_ns() - changed > QUIET_NS)
+		if (now_ns() - changed > QUIET_NS)
 			return;
 	}
+	take_whole_snapshot(soak);
 	if (soak->now.maps_outstanding)
 		report_stuck(soak, "a map_free() after the last owner died",
 			     soak->now.map_free_oldest_ns);
@@ -659,10 +663,11 @@ static void wind_down(struct soak *soak)
 	judge(soak);
 }
 
-static void conclude(struct soak *soak, uint64_t churned_ns)
+static void conclude(struct soak *soak, uint64_t churned_ns, double bookkeeping_s)
 {
-	/* Rates are those of the churn, not of the drain. */
+	/* Rates and cost are those of the churn, not of the drain. */
 	soak->now.elapsed_ns = churned_ns;
+	soak->now.bookkeeping_cpu_s = bookkeeping_s;
 	verdict_decide(&soak->now);
 	write_stats(soak);
 	write_report(soak);
@@ -727,6 +732,7 @@ static int churn_until_over(struct soak *soak)
 /* Returns an exit code. */
 static int run(struct soak *soak)
 {
+	double bookkeeping_s;
 	uint64_t churned_ns;
 	int r;
 
@@ -741,8 +747,9 @@ static int run(struct soak *soak)
 		return EXIT_INTERNAL;
 	}
 	churned_ns = now_ns() - soak->start_ns;
+	bookkeeping_s = thread_cpu_seconds() - soak->cpu_at_start;
 	wind_down(soak);
-	conclude(soak, churned_ns);
+	conclude(soak, churned_ns, bookkeeping_s);
 	return report_exit_code(soak->now.verdict);
 }
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What the workers decide and store: reproducible decisions, values that show any damage. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "churn.h"
+#include "owner.h"
+#include "rng.h"
+
+static void test_every_byte_counts(void **state)
+{
+	static const size_t sizes[] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM, SOAK_SIZE_LARGE };
+	unsigned char value[SOAK_SIZE_LARGE];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		churn_make_value(value, sizes[i], 0x123456789abcdef0ULL + i, 0, SOAK_ROLE_NONE);
+		assert_true(churn_value_is_whole(value, sizes[i]));
+		for (size_t at = 0; at < sizes[i]; at++) {
+			/* Plan and role are the stall backend's, not part of what is stored. */
+			if (at >= offsetof(struct soak_value, plan) &&
+			    at < offsetof(struct soak_value, size))
+				continue;
+			value[at] ^= 0x10;
+			assert_false(churn_value_is_whole(value, sizes[i]));
+			value[at] ^= 0x10;
+		}
+		assert_true(churn_value_is_whole(value, sizes[i]));
+	}
+}
+
+/* Half of one value and half of another is torn, wherever the cut is. */
+static void test_torn_values_show(void **state)
+{
+	unsigned char a[SOAK_SIZE_MEDIUM], b[SOAK_SIZE_MEDIUM], torn[SOAK_SIZE_MEDIUM];
+
+	(void)state;
+	churn_make_value(a, sizeof(a), 1, 0, SOAK_ROLE_NONE);
+	churn_make_value(b, sizeof(b), 2, 0, SOAK_ROLE_NONE);
+	for (size_t cut = 16; cut < sizeof(a); cut += 8) {
+		memcpy(torn, a, sizeof(torn));
+		memcpy(torn + cut, b + cut, sizeof(torn) - cut);
+		assert_false(churn_value_is_whole(torn, sizeof(torn)));
+	}
+}
+
+static void test_value_carries_plan_and_role(void **state)
+{
+	unsigned char bytes[SOAK_SIZE_SMALL];
+	struct soak_value head;
+
+	(void)state;
+	churn_make_value(bytes, sizeof(bytes), 9, 5, SOAK_ROLE_VICTIM);
+	memcpy(&head, bytes, sizeof(head));
+	assert_int_equal(head.plan, 5);
+	assert_int_equal(head.role, SOAK_ROLE_VICTIM);
+	assert_int_equal(head.size, SOAK_SIZE_SMALL);
+}
+
+static void test_same_seed_same_decisions(void **state)
+{
+	(void)state;
+	for (uint64_t op = 0; op < 1000; op++) {
+		struct rng a = rng_for(42, 3, op), b = rng_for(42, 3, op);
+
+		for (unsigned int i = 0; i < 8; i++)
+			assert_int_equal(rng_next(&a), rng_next(&b));
+	}
+}
+
+static void test_streams_differ(void **state)
+{
+	struct rng a = rng_for(42, 0, 7), b = rng_for(42, 1, 7), c = rng_for(42, 0, 8),
+		   d = rng_for(43, 0, 7);
+	uint64_t first = rng_next(&a);
+
+	(void)state;
+	assert_int_not_equal(first, rng_next(&b));
+	assert_int_not_equal(first, rng_next(&c));
+	assert_int_not_equal(first, rng_next(&d));
+}
+
+static void test_below_is_in_range_and_reaches_all(void **state)
+{
+	struct rng rng = rng_for(1, 2, 3);
+	unsigned int seen[10] = { 0 };
+
+	(void)state;
+	for (unsigned int i = 0; i < 10000; i++)
+		seen[rng_below(&rng, 10)]++;
+	for (unsigned int i = 0; i < 10; i++)
+		assert_in_range(seen[i], 800, 1200);
+}
+
+static void test_error_classes(void **state)
+{
+	(void)state;
+	assert_int_equal(churn_error_class(-ENOMEM), SOAK_ERR_ENOMEM);
+	assert_int_equal(churn_error_class(ENOMEM), SOAK_ERR_ENOMEM);
+	assert_int_equal(churn_error_class(-EAGAIN), SOAK_ERR_EAGAIN);
+	assert_int_equal(churn_error_class(-EEXIST), SOAK_ERR_EEXIST);
+	assert_int_equal(churn_error_class(-ENOENT), SOAK_ERR_ENOENT);
+	assert_int_equal(churn_error_class(-ETIMEDOUT), SOAK_ERR_ETIMEDOUT);
+	assert_int_equal(churn_error_class(-EDEADLK), SOAK_ERR_EDEADLK);
+	assert_int_equal(churn_error_class(-EPERM), SOAK_ERR_OTHER);
+}
+
+/* Real owners of every type, without any BPF: born, keyed, dead, nothing left behind. */
+static void test_owners_live_and_die(void **state)
+{
+	struct owner_maker maker = OWNER_MAKER_INIT;
+	struct rng rng = rng_for(5, 5, 5);
+
+	(void)state;
+	for (unsigned int type = 0; type < OWNER_TYPE_NR; type++) {
+		for (unsigned int i = 0; i < 4; i++) {
+			struct owner owner;
+			int n = owner_new(&maker, type, &rng, &owner);
+
+			/* A machine without IPv6 refuses half of the inet ones. */
+			if (n == -EAFNOSUPPORT || n == -EADDRNOTAVAIL)
+				continue;
+			assert_in_range(n, 1, 2);
+			if (type != OWNER_VFORK && type != OWNER_THREAD)
+				assert_true(owner_key(&owner, &rng) >= 0);
+			owner_kill(&owner);
+			assert_int_equal(owner_key(&owner, &rng), -1);
+		}
+	}
+	owner_maker_done(&maker);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_byte_counts),
+		cmocka_unit_test(test_torn_values_show),
+		cmocka_unit_test(test_value_carries_plan_and_role),
+		cmocka_unit_test(test_same_seed_same_decisions),
+		cmocka_unit_test(test_streams_differ),
+		cmocka_unit_test(test_below_is_in_range_and_reaches_all),
+		cmocka_unit_test(test_error_classes),
+		cmocka_unit_test(test_owners_live_and_die),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The verdict's rules: what fails a run, what leaves it open, what does not stand against it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "verdict.h"
+
+/* A run that saw everything and exercised everything. */
+static struct snapshot good_run(void)
+{
+	struct snapshot s = { .injecting = true };
+
+	for (unsigned int o = 0; o < ORACLE_NR; o++)
+		s.oracles[o] = ORACLE_LIVE;
+	s.c.births[SOAK_SK] = s.c.births[SOAK_TASK] = 1000;
+	s.owners_by_kind[SOAK_SK] = 10;
+	s.c.timeouts[SOAK_SITE_DESTROY_STORAGE] = 3;
+	s.timeouts[FAULT_ORGANIC][SOAK_SITE_DESTROY_STORAGE] = 3;
+	s.c.lockless[SOAK_DESTROY] = 3;
+	return s;
+}
+
+static void expect(struct snapshot *s, enum verdict verdict, const char *reason)
+{
+	bool found = !reason;
+
+	verdict_decide(s);
+	for (unsigned int i = 0; i < s->n_reasons; i++)
+		found = found || strstr(s->reasons[i], reason);
+	assert_int_equal(s->verdict, verdict);
+	assert_true(found);
+	assert_int_equal(s->n_reasons > 0, verdict != VERDICT_PASS);
+}
+
+static void test_pass(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
+static void test_holes_do_not_fail(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.holes[HOLE_SELEM][FAULT_ORGANIC] = 7;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
+static void test_every_violation_fails(void **state)
+{
+	(void)state;
+	for (unsigned int v = 0; v < VIOLATION_NR; v++) {
+		struct snapshot s = good_run();
+
+		s.violations[v] = 1;
+		expect(&s, VERDICT_FAIL, violation_name(v));
+	}
+}
+
+/* A violation outranks blindness: the run did find something. */
+static void test_violation_beats_blindness(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.oracles[ORACLE_KERNEL_LOG] = ORACLE_BLIND;
+	s.violations[VIOLATION_OMEM] = 1;
+	expect(&s, VERDICT_FAIL, NULL);
+}
+
+static void test_every_blind_oracle_leaves_it_open(void **state)
+{
+	(void)state;
+	for (unsigned int o = 0; o < ORACLE_NR; o++) {
+		struct snapshot s = good_run();
+
+		s.oracles[o] = ORACLE_BLIND;
+		expect(&s, VERDICT_INCONCLUSIVE, oracle_name(o));
+	}
+}
+
+static void test_absent_oracles_are_no_reason(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.injecting = false;
+	s.oracles[ORACLE_VISITS] = s.oracles[ORACLE_LEDGER_TASK] = ORACLE_ABSENT;
+	s.c.births[SOAK_TASK] = 0;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
+static void test_no_oracle_at_all(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	memset(s.oracles, 0, sizeof(s.oracles));
+	expect(&s, VERDICT_INCONCLUSIVE, "no oracle was on");
+}
+
+static void test_zero_coverage_never_passes(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.timeouts[FAULT_ORGANIC][SOAK_SITE_DESTROY_STORAGE] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "nothing injected");
+
+	s = good_run();
+	s.c.lockless[SOAK_DESTROY] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "no lockless unlink");
+
+	s = good_run();
+	s.c.births[SOAK_TASK] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "no selem of a task");
+
+	s = good_run();
+	s.c.births[SOAK_SK] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "no selem of a socket");
+
+	s = good_run();
+	s.owners_by_kind[SOAK_SK] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "no owner");
+}
+
+static void test_misses(void **state)
+{
+	static const enum miss_kind kinds[] = { MISS_TABLE_FULL, MISS_FAULT_LOG, MISS_KMSG,
+						MISS_UNKNOWN, MISS_REBORN };
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct snapshot s = good_run();
+
+		s.misses[kinds[i]] = 1;
+		expect(&s, VERDICT_INCONCLUSIVE, NULL);
+	}
+}
+
+/* Frees that skipped programs can explain, and that were proven to be frees, are no reason. */
+static void test_explained_misses_pass(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.misses[MISS_RECURSION] = 500;
+	s.misses[MISS_REBORN] = 2;
+	s.frees_blind = 2;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
+static void test_unjudged_residuals(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.unjudged = 1;
+	expect(&s, VERDICT_INCONCLUSIVE, "gaps in their history");
+}
+
+static void test_reasons_are_bounded(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	for (unsigned int i = 0; i < SNAPSHOT_REASONS + 5; i++)
+		verdict_add_reason(&s, "reason %u", i);
+	assert_int_equal(s.n_reasons, SNAPSHOT_REASONS);
+	assert_string_equal(s.reasons[0], "reason 0");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pass),
+		cmocka_unit_test(test_holes_do_not_fail),
+		cmocka_unit_test(test_every_violation_fails),
+		cmocka_unit_test(test_violation_beats_blindness),
+		cmocka_unit_test(test_every_blind_oracle_leaves_it_open),
+		cmocka_unit_test(test_absent_oracles_are_no_reason),
+		cmocka_unit_test(test_no_oracle_at_all),
+		cmocka_unit_test(test_zero_coverage_never_passes),
+		cmocka_unit_test(test_misses),
+		cmocka_unit_test(test_explained_misses_pass),
+		cmocka_unit_test(test_unjudged_residuals),
+		cmocka_unit_test(test_reasons_are_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
