@@ -42,7 +42,7 @@
 		__typeof__(&(set)->slot[0]) _found = NULL;               \
 		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS; _i++) \
 		{                                                        \
-			if ((set)->slot[_i].key == (address)) {          \
+			if ((set)->key[_i] == (address)) {               \
 				_found = &(set)->slot[_i];               \
 				break;                                   \
 			}                                                \
@@ -51,24 +51,26 @@
 	})
 
 /* Empty slots first, so that the history of freed selems lives as long as it can. */
-#define CLAIM_IN_SET(set, address)                                                                \
-	({                                                                                        \
-		__typeof__(&(set)->slot[0]) _won = NULL;                                          \
-		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS && !_won; _i++)                 \
-		{                                                                                 \
-			if (!(set)->slot[_i].key &&                                               \
-			    __sync_val_compare_and_swap(&(set)->slot[_i].key, 0, (address)) == 0) \
-				_won = &(set)->slot[_i];                                          \
-		}                                                                                 \
-		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS && !_won; _i++)                 \
-		{                                                                                 \
-			__u64 _old = (set)->slot[_i].key;                                         \
-			if (((set)->slot[_i].flags & SOAK_FREED) &&                               \
-			    __sync_val_compare_and_swap(&(set)->slot[_i].key, _old, (address)) == \
-				    _old)                                                         \
-				_won = &(set)->slot[_i];                                          \
-		}                                                                                 \
-		_won;                                                                             \
+#define CLAIM_IN_SET(set, address)                                                           \
+	({                                                                                   \
+		__typeof__(&(set)->slot[0]) _won = NULL;                                     \
+		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS && !_won; _i++)            \
+		{                                                                            \
+			if (!(set)->key[_i] &&                                               \
+			    __sync_val_compare_and_swap(&(set)->key[_i], 0, (address)) == 0) \
+				_won = &(set)->slot[_i];                                     \
+		}                                                                            \
+		_Pragma("unroll") for (int _i = 0; _i < SOAK_WAYS && !_won; _i++)            \
+		{                                                                            \
+			__u32 _old = (set)->slot[_i].flags;                                  \
+			if ((_old & SOAK_FREED) &&                                           \
+			    __sync_val_compare_and_swap(&(set)->slot[_i].flags, _old,        \
+							SOAK_CLAIMED) == _old) {             \
+				(set)->key[_i] = (address);                                  \
+				_won = &(set)->slot[_i];                                     \
+			}                                                                    \
+		}                                                                            \
+		_won;                                                                        \
 	})
 
 static __always_inline struct soak_set *set_of(__u64 selem)
@@ -113,11 +115,13 @@ static __always_inline __u32 kind_of(const struct bpf_local_storage_map *smap)
 	return smap->map.map_type == BPF_MAP_TYPE_TASK_STORAGE ? SOAK_TASK : SOAK_SK;
 }
 
-static __always_inline void
-slot_init(struct soak_slot *slot, const struct bpf_local_storage_map *smap, __u64 owner, int copy)
+static __always_inline void slot_init(struct soak_slot *slot, __u64 selem,
+				      const struct bpf_local_storage_map *smap, __u64 owner,
+				      int copy)
 {
 	__u32 kind = kind_of(smap);
 
+	slot->key = selem;
 	slot->map_id = smap->map.id;
 	slot->owner = owner;
 	slot->storage = 0;
@@ -137,28 +141,27 @@ static __always_inline void selem_born(__u64 selem, const struct bpf_local_stora
 	struct soak_slot *slot;
 	struct soak_set *set;
 
-	if (!is_ready() || !selem || !is_our_map(&smap->map))
-		return;
-	if (!(control.follow & SOAK_FOLLOW_KIND(kind_of(smap))))
+	if (!is_ready() || !selem)
 		return;
 	set = set_of(selem);
 	if (!set)
 		return;
 	slot = FIND_IN_SET(set, selem);
-	if (!slot) {
-		slot = CLAIM_IN_SET(set, selem);
-		if (!slot) {
-			inc(count()->table_full);
-			return;
-		}
-	} else if (!(slot->flags & SOAK_FREED)) {
-		if (!(slot->flags & BORN(copy))) {
-			__sync_fetch_and_or(&slot->flags, BORN(copy));
-			return; /* the other copy saw this very birth */
-		}
-		inc(count()->reborn);
+	if (slot && !(slot->flags & (SOAK_FREED | BORN(copy)))) {
+		__sync_fetch_and_or(&slot->flags, BORN(copy));
+		return; /* the other copy saw this very birth */
 	}
-	slot_init(slot, smap, owner, copy);
+	if (!is_our_map(&smap->map) || !(control.follow & SOAK_FOLLOW_KIND(kind_of(smap))))
+		return;
+	if (slot && !(slot->flags & SOAK_FREED))
+		inc(count()->reborn);
+	if (!slot)
+		slot = CLAIM_IN_SET(set, selem);
+	if (!slot) {
+		inc(count()->table_full);
+		return;
+	}
+	slot_init(slot, selem, smap, owner, copy);
 }
 
 static __always_inline void storage_born(__u64 storage, const struct soak_slot *first, int copy)
@@ -185,6 +188,7 @@ static __always_inline void storage_born(__u64 storage, const struct soak_slot *
 		}
 		inc(count()->reborn);
 	}
+	slot->key = storage;
 	slot->kind = first->kind;
 	slot->owner = first->owner;
 	slot->birth_ns = bpf_ktime_get_ns();

@@ -121,7 +121,8 @@ struct soak_counters {
 #define SOAK_FREED_B   (1u << 3)
 #define SOAK_FREED     (SOAK_FREED_A | SOAK_FREED_B)
 #define SOAK_DOUBLE    (1u << 6)
-#define SOAK_DESTROYED (1u << 7) /* storages only: destroy() has returned */
+#define SOAK_DESTROYED (1u << 7)  /* storages only: destroy() has returned */
+#define SOAK_CLAIMED   (1u << 31) /* being taken from a freed selem for a new one */
 /* Stations of a free that were seen, SOAK_STATIONS bits for each copy; see ledger.bpf.h. */
 #define SOAK_STATION(copy, station) (1u << (8 + (copy)*SOAK_STATIONS + (station)))
 #define SOAK_STATIONS		    4
@@ -178,11 +179,14 @@ struct soak_storage {
 /* The tables are set associative: an address may live in any slot of its set. */
 #define SOAK_WAYS 8
 
+/* The keys stand apart, so that a search stays within one cache line. */
 struct soak_set {
+	unsigned long long key[SOAK_WAYS];
 	struct soak_slot slot[SOAK_WAYS];
 };
 
 struct soak_storage_set {
+	unsigned long long key[SOAK_WAYS];
 	struct soak_storage slot[SOAK_WAYS];
 };
 

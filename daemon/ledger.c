@@ -12,7 +12,7 @@
 
 static bool is_live(unsigned int flags)
 {
-	return flags && !(flags & SOAK_FREED);
+	return (flags & (SOAK_BORN_A | SOAK_BORN_B)) && !(flags & SOAK_FREED);
 }
 
 static bool is_bucket_site(unsigned int site)

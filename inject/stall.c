@@ -365,7 +365,8 @@ static void *direct(void *arg)
 		if (!in->failed && turn % 2)
 			in->encounter = ENCOUNTER_DESTROY_STORAGE;
 		play(in);
-		nap(in->options.pause_ns);
+		/* A stalled holder stops grace periods, and with them the churn: let it breathe. */
+		nap(MAX(in->options.pause_ns, in->plans[in->plan].held_ns / 2));
 	}
 	return NULL;
 }
