@@ -134,4 +134,50 @@ int BPF_PROG(fill_task, struct task_struct *task, __u64 flags)
 	return 0;
 }
 
+/*
+ * Deletes and refills of live owners by program: hooks that a worker reaches with one harmless
+ * system call (getsockname(), getpgid()) on an owner of its own.
+ */
+#define TOUCH_SHAPE(outer, owner, size, get, del)                                           \
+	({                                                                                  \
+		__u32 random = bpf_get_prandom_u32(), slot = (random >> 1) % SOAK_MAPS_MAX; \
+		void *map = bpf_map_lookup_elem(&outer, &slot), *value;                     \
+                                                                                            \
+		if (map && (random & 1)) {                                                  \
+			if (!del(map, owner))                                               \
+				inc(count()->prog_deletes);                                 \
+		} else if (map) {                                                           \
+			value = get(map, owner, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);      \
+			if (value)                                                          \
+				write_head(value, size);                                    \
+		}                                                                           \
+	})
+
+SEC("lsm/socket_getsockname")
+int BPF_PROG(touch_sk, struct socket *sock, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	if (ret || !sk || !is_ours(control.fill_sk))
+		return ret;
+	TOUCH_SHAPE(sk_smalls, sk, SOAK_SIZE_SMALL, bpf_sk_storage_get, bpf_sk_storage_delete);
+	TOUCH_SHAPE(sk_mediums, sk, SOAK_SIZE_MEDIUM, bpf_sk_storage_get, bpf_sk_storage_delete);
+	TOUCH_SHAPE(sk_larges, sk, SOAK_SIZE_LARGE, bpf_sk_storage_get, bpf_sk_storage_delete);
+	return ret;
+}
+
+SEC("lsm/task_getpgid")
+int BPF_PROG(touch_task, struct task_struct *task, int ret)
+{
+	if (ret || !is_ours(control.fill_task))
+		return ret;
+	TOUCH_SHAPE(task_smalls, task, SOAK_SIZE_SMALL, bpf_task_storage_get,
+		    bpf_task_storage_delete);
+	TOUCH_SHAPE(task_mediums, task, SOAK_SIZE_MEDIUM, bpf_task_storage_get,
+		    bpf_task_storage_delete);
+	TOUCH_SHAPE(task_larges, task, SOAK_SIZE_LARGE, bpf_task_storage_get,
+		    bpf_task_storage_delete);
+	return ret;
+}
+
 #endif

@@ -213,6 +213,8 @@ static void op_access(struct worker *w, struct rng *rng)
 	if (key < 0)
 		return;
 	kind = owner_kind(owner->type);
+	if (turns & 1)
+		owner_touch(owner);
 	while (turns--) {
 		unsigned int shape = rng_below(rng, SOAK_SHAPES);
 		unsigned int slot = rng_below(rng, w->churn->options.maps);

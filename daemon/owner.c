@@ -292,6 +292,17 @@ int owner_key(const struct owner *owner, struct rng *rng)
 	return owner->fds[rng_below(rng, 2)];
 }
 
+void owner_touch(const struct owner *owner)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+
+	if (owner_kind(owner->type) == SOAK_SK)
+		getsockname(owner->fds[0], (struct sockaddr *)&address, &len);
+	else
+		getpgid(owner->gate ? owner->gate->tid : owner->pid);
+}
+
 void owner_maker_done(struct owner_maker *maker)
 {
 	for (unsigned int i = 0; i < 2; i++)

@@ -57,6 +57,9 @@ void owner_kill(struct owner *owner);
 /* The descriptor that serves as a key for its storage, or -1. */
 int owner_key(const struct owner *owner, struct rng *rng);
 
+/* One system call on a live owner that our touch programs answer to. */
+void owner_touch(const struct owner *owner);
+
 enum soak_kind owner_kind(enum owner_type type);
 
 void owner_maker_done(struct owner_maker *maker);

@@ -68,6 +68,8 @@ static const struct part_program part_programs[] = {
 	{ "fill_sk_lsm", PART_FILL, false, 0 },
 	{ "fill_sk_fexit", PART_FILL, false, 0 },
 	{ "fill_task", PART_FILL, true, 0 },
+	{ "touch_sk", PART_FILL, false, 0 },
+	{ "touch_task", PART_FILL, false, 0 },
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_bucket", PART_STALL, true, 0 },
@@ -129,7 +131,7 @@ static bool is_wanted(const struct part_program *entry, const struct programs_op
 		return options->ledger;
 	if (entry->part == PART_STALL)
 		return options->stall;
-	if (!strcmp(entry->name, "fill_sk_lsm"))
+	if (!strcmp(entry->name, "fill_sk_lsm") || !strncmp(entry->name, "touch_", 6))
 		return options->lsm;
 	if (!strcmp(entry->name, "fill_sk_fexit"))
 		return !options->lsm;

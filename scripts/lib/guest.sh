@@ -52,6 +52,7 @@ initramfs_build() {
 	local out=$1 script=$2 root file status=0
 	shift 2
 	root=$(mktemp -d "$GUEST_DIR/root.XXXXXX")
+	chmod 755 "$root" # it becomes the guest's /
 	mkdir -p "$root"/{bin,boot,dev,etc,proc,results,root,run,sys,tmp,usr/bin,usr/sbin}
 	cp "$(command -v busybox)" "$root/bin/busybox" &&
 		install -m 755 "$ROOT/tests/vm/init" "$root/init" &&

@@ -101,7 +101,7 @@ report() {
 import json, sys
 r = json.load(open(sys.argv[1]))
 for expression in sys.argv[2:]:
-    print(eval(expression, {"r": r, "sum": sum, "any": any, "all": all}))
+    print(eval("(" + expression + ")", {"r": r, "sum": sum, "any": any, "all": all}))
 PYTHON
 }
 
