@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
@@ -61,6 +64,9 @@ struct soak {
 	bool over; /* time, signal or a limit */
 	bool stats_failed;
 	bool stuck_reported;
+	int joined_fd;	     /* eventfd: the joins are behind us */
+	uint64_t churned_ns; /* how long the churn went on */
+	double churn_cpu_s;  /* what the books cost meanwhile */
 	uint64_t stats_errors, stuck;
 	struct snapshot now, before;
 	enum oracle_state oracles[ORACLE_NR];
@@ -276,6 +282,8 @@ static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
 	soak->stuck++;
 	log_error("VIOLATION, stuck: %s has made no progress for %" PRIu64 " s", what,
 		  (uint64_t)(ns / NSEC_PER_SEC));
+	/* More load on a kernel that is stuck finds nothing more, and may hide what is stuck. */
+	end_run(soak, "stuck: ending the run with its verdict");
 }
 
 static void check_liveness(struct soak *soak)
@@ -575,18 +583,81 @@ static void start_clocks(struct soak *soak)
 
 /* The end. */
 
+static void conclude(struct soak *soak)
+{
+	/* Rates and cost are those of the churn, not of the drain. */
+	soak->now.elapsed_ns = soak->churned_ns;
+	soak->now.bookkeeping_cpu_s = soak->churn_cpu_s;
+	verdict_decide(&soak->now);
+	write_stats(soak);
+	write_report(soak);
+	if (isatty(STDOUT_FILENO) && !soak->config->quiet)
+		printf("\n");
+	report_print_end(stdout, &soak->now);
+	fflush(stdout);
+}
+
+/*
+ * The kernel keeps one of our threads: joining it would hang with it. The verdict is given as
+ * things stand, and the process ends as far as the kernel lets it.
+ */
+static _Noreturn void give_up(struct soak *soak)
+{
+	take_whole_snapshot(soak);
+	conclude(soak);
+	_exit(report_exit_code(soak->now.verdict));
+}
+
 static void stop_churn(struct soak *soak)
 {
-	uint64_t deadline = now_ns() + soak->config->stuck_ns;
+	uint64_t begun = now_ns();
 
-	if (!soak->churn)
-		return;
 	churn_request_stop(soak->churn);
-	while (!churn_is_idle(soak->churn) && now_ns() < deadline)
+	while (!churn_is_idle(soak->churn)) {
 		turn(soak, 100);
-	if (!churn_is_idle(soak->churn))
-		return; /* joining would hang: the verdict is given without it */
+		if (now_ns() - begun < soak->config->stuck_ns)
+			continue;
+		report_stuck(soak, "a worker that was asked to stop", now_ns() - begun);
+		give_up(soak);
+	}
 	churn_stop(soak->churn);
+}
+
+/* Watches over the joins that follow the churn, while the run loop is blocked in them. */
+static void *watch_joins(void *arg)
+{
+	struct soak *soak = arg;
+	struct pollfd fds[] = { { .fd = soak->joined_fd, .events = POLLIN },
+				{ .fd = soak->signal_fd, .events = POLLIN } };
+	uint64_t deadline = now_ns() + soak->config->stuck_ns, now;
+
+	while ((now = now_ns()) < deadline) {
+		if (poll(fds, ARRAY_SIZE(fds), (int)((deadline - now) / NSEC_PER_MSEC) + 1) < 0)
+			continue;
+		if (fds[0].revents)
+			return NULL;
+		if (fds[1].revents)
+			on_signal(soak);
+	}
+	report_stuck(soak, "a thread of the injection or of the map rotation",
+		     soak->config->stuck_ns);
+	give_up(soak);
+}
+
+static void stop_threads(struct soak *soak)
+{
+	pthread_t watcher;
+	int r;
+
+	soak->joined_fd = eventfd(0, EFD_CLOEXEC);
+	r = pthread_create(&watcher, NULL, watch_joins, soak);
+	soak->inject_ops->disarm(soak->inject);
+	soak->inject = NULL;
+	pool_stop(soak->pool);
+	eventfd_write(soak->joined_fd, 1);
+	if (!r)
+		pthread_join(watcher, NULL);
+	close(soak->joined_fd);
 }
 
 /* Until nothing is alive, or what is alive has not changed for a while. */
@@ -650,10 +721,10 @@ static void judge(struct soak *soak)
 
 static void wind_down(struct soak *soak)
 {
-	soak->inject_ops->disarm(soak->inject);
-	soak->inject = NULL;
+	if (soak->stuck)
+		give_up(soak);
+	stop_threads(soak);
 	stop_churn(soak);
-	pool_stop(soak->pool);
 	take_whole_snapshot(soak);
 	quiesce(soak);
 	pool_clear(soak->pool);
@@ -663,26 +734,11 @@ static void wind_down(struct soak *soak)
 	judge(soak);
 }
 
-static void conclude(struct soak *soak, uint64_t churned_ns, double bookkeeping_s)
-{
-	/* Rates and cost are those of the churn, not of the drain. */
-	soak->now.elapsed_ns = churned_ns;
-	soak->now.bookkeeping_cpu_s = bookkeeping_s;
-	verdict_decide(&soak->now);
-	write_stats(soak);
-	write_report(soak);
-	if (isatty(STDOUT_FILENO) && !soak->config->quiet)
-		printf("\n");
-	report_print_end(stdout, &soak->now);
-	fflush(stdout);
-}
-
 static void tear_down(struct soak *soak)
 {
 	if (soak->inject)
 		soak->inject_ops->disarm(soak->inject);
-	if (soak->churn && churn_is_idle(soak->churn))
-		churn_free(soak->churn);
+	churn_free(soak->churn);
 	pool_free(soak->pool);
 	programs_free(soak->programs);
 	kmsg_free(soak->kmsg);
@@ -732,8 +788,6 @@ static int churn_until_over(struct soak *soak)
 /* Returns an exit code. */
 static int run(struct soak *soak)
 {
-	double bookkeeping_s;
-	uint64_t churned_ns;
 	int r;
 
 	r = choose_backend(soak);
@@ -746,10 +800,10 @@ static int run(struct soak *soak)
 		log_error("the run could not start: %s", strerror(-r));
 		return EXIT_INTERNAL;
 	}
-	churned_ns = now_ns() - soak->start_ns;
-	bookkeeping_s = thread_cpu_seconds() - soak->cpu_at_start;
+	soak->churned_ns = now_ns() - soak->start_ns;
+	soak->churn_cpu_s = thread_cpu_seconds() - soak->cpu_at_start;
 	wind_down(soak);
-	conclude(soak, churned_ns, bookkeeping_s);
+	conclude(soak);
 	return report_exit_code(soak->now.verdict);
 }
 
