@@ -162,6 +162,16 @@ kernel_fall_back() {
 	kernel_set_stock "$found"
 }
 
+# With something to fall back on, being offline is worth one line, not apt's dozen.
+kernel_list_fresh() {
+	apt_private_fresh "$KERNEL_SUITE" && return 0
+	if [ -n "$1" ]; then
+		apt_private_update "$KERNEL_SUITE" 2>/dev/null
+	else
+		apt_private_update "$KERNEL_SUITE"
+	fi
+}
+
 kernel_get_stock() {
 	local wanted=$1 found release package
 	found=$(kernel_cached "$wanted")
@@ -170,7 +180,7 @@ kernel_get_stock() {
 		kernel_set_stock "$found"
 		return 0
 	fi
-	if ! apt_private_fresh "$KERNEL_SUITE" && ! apt_private_update "$KERNEL_SUITE"; then
+	if ! kernel_list_fresh "$found"; then
 		kernel_fall_back "$found" "cannot list kernels"
 		return
 	fi

@@ -69,7 +69,7 @@ vm_boot() {
 	[ -n "$GUEST_ACCEL" ] || accel_choose
 	vm_boot_once "$script" "$limit" || status=1
 	if [ $status != 0 ] && guest_emulator_fault "$VM_RESULTS"; then
-		say "$name: double fault with impossible EFLAGS, the emulator's fault: once more"
+		say "$name: $(guest_crash_line "$VM_RESULTS"): the emulator's fault, once more"
 		status=0
 		vm_boot_once "$script" "$limit" || status=1
 	fi
