@@ -85,7 +85,7 @@ static __always_inline bool wants_delete(void)
 
 static __always_inline bool is_ours(__u32 wanted)
 {
-	return is_ready() && wanted && bpf_get_current_pid_tgid() >> 32 == soak_tgid;
+	return is_ready() && wanted && bpf_get_current_pid_tgid() >> 32 == control.tgid;
 }
 
 static __always_inline void fill_socket(struct sock *sk)

@@ -213,7 +213,7 @@ static __always_inline bool freed_by_cmpxchg(const struct soak_slot *slot, __u64
 
 	if (!bpf_core_field_exists(elem->state))
 		return false;
-	if (!slot->visit[SOAK_MAP_FREE].visits || !slot->visit[SOAK_DESTROY].visits)
+	if (!slot->visit[SOAK_MAP_FREE].entry_ns || !slot->visit[SOAK_DESTROY].entry_ns)
 		return false;
 	bpf_probe_read_kernel(&state, sizeof(state), &elem->state);
 	return state & STATE_TOFREE;
@@ -365,7 +365,8 @@ static __always_inline __u8 entry_bits(const struct bpf_local_storage_elem *sele
 
 static __always_inline __u8 failed_as(__u64 duration)
 {
-	return duration < SHORTEST_TIMEOUT_NS ? SOAK_LOCK_DEADLOCK : SOAK_LOCK_TIMEOUT;
+	/* 0: unknown, since the enter program was skipped. */
+	return duration && duration < SHORTEST_TIMEOUT_NS ? SOAK_LOCK_DEADLOCK : SOAK_LOCK_TIMEOUT;
 }
 
 /*
@@ -663,44 +664,60 @@ int BPF_PROG(destroy_exit)
 	return 0;
 }
 
-SEC("fentry/bpf_local_storage_map_free")
-int BPF_PROG(map_free_enter, struct bpf_map *map)
+/*
+ * Both copies come to the same entry: the first enters or takes out the map, the other finds that
+ * done. The map is freed memory at exit: known by its address alone.
+ */
+static __always_inline void map_free_entered(__u64 address, __u32 id)
 {
-	__u64 address = arg_of(ctx, 0);
-
-	if (!is_ready() || !is_our_map(map))
-		return 0;
+	for (__u32 i = 0; i < SOAK_MAP_FREES; i++)
+		if (map_frees[i].map == address)
+			return;
 	inc(count()->map_frees);
-	for (int i = 0; i < SOAK_MAP_FREES; i++) {
+	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
 		if (map_frees[i].map || __sync_val_compare_and_swap(&map_frees[i].map, 0, address))
 			continue;
-		map_frees[i].map_id = map->id;
+		map_frees[i].map_id = id;
 		map_frees[i].start_ns = bpf_ktime_get_ns();
-		return 0;
+		return;
 	}
-	return 0;
 }
 
-/* The map is freed memory by now: known by its address alone. */
-SEC("fexit/bpf_local_storage_map_free")
-int BPF_PROG(map_free_exit)
+static __always_inline void map_free_left(__u64 address)
 {
-	__u64 map = arg_of(ctx, 0), duration;
+	__u64 duration;
 
-	if (!is_ready())
-		return 0;
-	for (int i = 0; i < SOAK_MAP_FREES; i++) {
-		if (map_frees[i].map != map)
+	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
+		if (map_frees[i].map != address)
 			continue;
 		duration = bpf_ktime_get_ns() - map_frees[i].start_ns;
 		map_frees[i].start_ns = 0;
 		map_frees[i].map = 0;
 		inc(count()->map_frees_done);
 		count_max(map_free_max_ns, duration);
-		return 0;
+		return;
 	}
-	return 0;
 }
+
+#define MAP_FREE_PROGRAM(suffix)                                   \
+	SEC("fentry/bpf_local_storage_map_free")                   \
+	int BPF_PROG(map_free_enter_##suffix, struct bpf_map *map) \
+	{                                                          \
+		if (is_ready() && is_our_map(map))                 \
+			map_free_entered(arg_of(ctx, 0), map->id); \
+		return 0;                                          \
+	}                                                          \
+                                                                   \
+	SEC("fexit/bpf_local_storage_map_free")                    \
+	int BPF_PROG(map_free_exit_##suffix)                       \
+	{                                                          \
+		if (is_ready())                                    \
+			map_free_left(arg_of(ctx, 0));             \
+		return 0;                                          \
+	}
+
+MAP_FREE_PROGRAM(a)
+MAP_FREE_PROGRAM(b)
 
 /* Nothing else may be charged to a dying socket by now: __sk_destruct() in net/core/sock.c. */
 SEC("fexit/bpf_sk_storage_free")
@@ -774,7 +791,7 @@ int BPF_PROG(clone_exit)
 {
 	__u64 ret = ret_of(ctx);
 
-	if (!(int)ret || !is_ready() || bpf_get_current_pid_tgid() >> 32 != soak_tgid)
+	if (!(int)ret || !is_ready() || bpf_get_current_pid_tgid() >> 32 != control.tgid)
 		return 0;
 	count_error(SOAK_OP_CLONE, SOAK_SITE_CLONE, (long)(int)ret);
 	return 0;
@@ -805,6 +822,14 @@ int inspect(struct soak_inspect *args)
 	args->state = state;
 	args->value = value;
 	args->readable = 1;
+	return 0;
+}
+
+/* Who the daemon is to the kernel, whatever its PID namespace calls it. */
+SEC("syscall")
+int introduce(void *ctx)
+{
+	control.tgid = bpf_get_current_pid_tgid() >> 32;
 	return 0;
 }
 

@@ -13,7 +13,7 @@
 #define inc(counter)	add(counter, 1)
 
 /* Set between open and load. */
-const volatile __u32 soak_tgid;		   /* whose sockets and tasks are filled */
+const volatile __u32 abi_version = SOAK_ABI_VERSION;
 const volatile __u32 slot_shift = 64 - 13; /* 64 - log2(sets) */
 const volatile __u32 storage_shift = 64 - 11;
 

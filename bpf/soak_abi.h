@@ -8,7 +8,7 @@
 #ifndef SOAK_ABI_H
 #define SOAK_ABI_H
 
-#define SOAK_ABI_VERSION 1
+#define SOAK_ABI_VERSION 2
 
 /* The first eight bytes of the name of every storage map that we create ("bpfsoak_..."). */
 #define SOAK_MAP_PREFIX	 "bpfsoak_"
@@ -213,7 +213,7 @@ struct soak_map_free {
 	unsigned int pad;
 };
 
-#define SOAK_MAP_FREES 256
+#define SOAK_MAP_FREES 64
 
 /* Head of every value that we store. */
 struct soak_value {
@@ -250,7 +250,8 @@ struct soak_plan {
 	unsigned long long bucket;	  /* BPF: address of the bucket in question, 0: none */
 	unsigned long long held_ns;	  /* BPF: how long the lock was really held */
 	unsigned long long cookie;	  /* BPF: of the value whose visit waits */
-	unsigned long long pad[2];
+	unsigned long long site;	  /* daemon: enum soak_site that is meant to fail */
+	unsigned long long pad;
 };
 
 #define SOAK_PLANS 64
@@ -275,6 +276,7 @@ struct soak_control {
 	unsigned int delete_mask; /* 1 in (mask + 1) fills is deleted by the program; 0: none */
 	unsigned int stall;	  /* 1: plans are obeyed */
 	unsigned int follow;	  /* SOAK_FOLLOW_*: what the ledger records */
+	unsigned int tgid;	  /* BPF: whose sockets and tasks are filled */
 	unsigned int drop_free;	  /* test hook: drop this many free events */
 	unsigned int forge_free;  /* test hook: count this many frees twice */
 };

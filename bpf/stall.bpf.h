@@ -50,16 +50,19 @@ static __always_inline bool plan_moves(struct soak_plan *plan, __u32 from, __u32
 	return __sync_val_compare_and_swap(&plan->state, from, to) == from;
 }
 
-static __always_inline void hold(struct soak_plan *plan, __u32 from, __u32 site)
+static __always_inline void hold(struct soak_plan *plan, __u32 from)
 {
-	__u64 start = bpf_ktime_get_ns();
+	__u64 start = bpf_ktime_get_ns(), site;
 
 	if (!plan_moves(plan, from, SOAK_PLAN_HOLDING))
 		return;
 	spin_for(plan, plan->stall_ns, 0);
 	plan->held_ns = bpf_ktime_get_ns() - start;
 	plan_moves(plan, SOAK_PLAN_HOLDING, SOAK_PLAN_DONE);
-	inc(count()->stalls[site & 7]);
+	/* Read once: what is checked must be what is used. */
+	site = *(volatile __u64 *)&plan->site;
+	if (site < SOAK_SITE_NR)
+		inc(count()->stalls[site]);
 }
 
 /* The bucket that select_bucket() would choose. */
@@ -129,7 +132,7 @@ int BPF_PROG(stall_storage)
 		return 0;
 	plan = plan_with_role(arg_of(ctx, 0), &value);
 	if (plan && value.role == SOAK_ROLE_HOLD_STORAGE)
-		hold(plan, SOAK_PLAN_ARMED, SOAK_SITE_DESTROY_STORAGE);
+		hold(plan, SOAK_PLAN_ARMED);
 	return 0;
 }
 
@@ -143,10 +146,10 @@ static __always_inline void stall_under_bucket(const struct soak_slot *slot, __u
 	if (!plan)
 		return;
 	if (value.role == SOAK_ROLE_HOLD_BUCKET && slot->visit[SOAK_MAP_FREE].pid == me)
-		hold(plan, SOAK_PLAN_ARMED, SOAK_SITE_DESTROY_BUCKET);
+		hold(plan, SOAK_PLAN_ARMED);
 	if (value.role == SOAK_ROLE_MEET_BUCKET && slot->visit[SOAK_DESTROY].pid == me &&
 	    plan->state == SOAK_PLAN_WAITING && plan->bucket == bucket_of(selem))
-		hold(plan, SOAK_PLAN_WAITING, SOAK_SITE_MAP_FREE_BUCKET);
+		hold(plan, SOAK_PLAN_WAITING);
 }
 
 SEC("fentry/bpf_obj_free_fields")

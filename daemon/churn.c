@@ -118,6 +118,11 @@ bool churn_value_is_whole(const void *value, size_t size)
 	return true;
 }
 
+bool churn_value_is(const void *found, const void *stored, size_t size)
+{
+	return churn_value_is_whole(found, size) && !memcmp(found, stored, size);
+}
+
 static void took_effect(struct worker *w)
 {
 	bump(&w->ops, 1);
@@ -136,7 +141,7 @@ static void verify(struct worker *w, int map, int key, const unsigned char *stor
 	int r = bpf_map_lookup_elem(map, &key, found);
 
 	bump(&w->lookups, 1);
-	if (!r && !memcmp(found, stored, size))
+	if (!r && churn_value_is(found, stored, size))
 		return;
 	bump(&w->bad_values, 1);
 	if (r)

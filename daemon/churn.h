@@ -50,6 +50,9 @@ void churn_make_value(void *value, size_t size, uint64_t cookie, unsigned int pl
 /* True when the whole value is what churn_make_value() wrote for its own cookie. */
 bool churn_value_is_whole(const void *value, size_t size);
 
+/* True when what was read back is what was stored: the oracle "values". */
+bool churn_value_is(const void *found, const void *stored, size_t size);
+
 enum soak_err churn_error_class(int error);
 
 #endif

@@ -99,7 +99,7 @@ static const struct option options[] = {
 	  .arg = "SIZE",
 	  .help = "Leaked kernel memory at which the run ends with its verdict; 0 means a quarter "
 		  "of what is available at the start." },
-	{ "stall", 0, KIND_DURATION, 0, TARGET(stall_ns), 100 * NSEC_PER_MSEC, 5 * NSEC_PER_SEC,
+	{ "stall", 0, KIND_DURATION, 0, TARGET(stall_ns), 100 * NSEC_PER_MSEC, 3 * NSEC_PER_SEC,
 	  .initial = "300ms", .arg = "TIME",
 	  .help = "How long a lock is held at first; it grows until locks really time out." },
 	{ "stall-pause", 0, KIND_DURATION, 0, TARGET(stall_pause_ns), 0, NSEC_PER_HOUR,

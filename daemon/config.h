@@ -42,7 +42,7 @@ struct config {
 	uint64_t slots;		    /* selem slots of the ledger, rounded up to a power of two:
 				     * 4096 .. 16 Mi, default 65536 */
 	uint64_t leak_budget;	    /* bytes; 0: 25 % of MemAvailable at start */
-	uint64_t stall_ns;	    /* first stall, 100 ms .. 5 s, default 300 ms; it adapts */
+	uint64_t stall_ns;	    /* first stall, 100 ms .. 3 s, default 300 ms; it adapts */
 	uint64_t stall_pause_ns;    /* pause between two stalls, 0 .. 1 h, default 100 ms */
 	uint64_t stuck_ns; /* no progress for so long is a finding: 10 s .. 1 h, default 60 s */
 	bool oracles;	   /* default true; false only for benchmarks: verdict INCONCLUSIVE */

@@ -124,13 +124,14 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 /* A value that reads back, and one that was deliberately torn. */
 static enum oracle_state control_values(void)
 {
-	unsigned char value[SOAK_SIZE_MEDIUM];
+	unsigned char stored[SOAK_SIZE_MEDIUM], found[SOAK_SIZE_MEDIUM];
 	bool whole;
 
-	churn_make_value(value, sizeof(value), 42, 0, SOAK_ROLE_NONE);
-	whole = churn_value_is_whole(value, sizeof(value));
-	value[sizeof(value) / 2] ^= 1;
-	return whole && !churn_value_is_whole(value, sizeof(value)) ? ORACLE_LIVE : ORACLE_BLIND;
+	churn_make_value(stored, sizeof(stored), 42, 0, SOAK_ROLE_NONE);
+	memcpy(found, stored, sizeof(found));
+	whole = churn_value_is(found, stored, sizeof(found));
+	found[sizeof(found) / 2] ^= 1;
+	return whole && !churn_value_is(found, stored, sizeof(found)) ? ORACLE_LIVE : ORACLE_BLIND;
 }
 
 /*

@@ -95,6 +95,12 @@ static bool kernel_freed_it(const struct programs *programs, const struct soak_s
 	return seen.value.magic == SOAK_VALUE_MAGIC && (seen.state & 4);
 }
 
+/* A lock of that visit may have failed: both sides were at it. */
+static bool is_ambiguous(const struct soak_visit *visit)
+{
+	return visit->bucket == SOAK_LOCK_EITHER || visit->storage == SOAK_LOCK_EITHER;
+}
+
 /*
  * Only evidence in its own history makes a residual doubtful. That frees can be missed at all is
  * none: one that was is born again in the churn or in the sieve, and known by that.
@@ -103,6 +109,8 @@ static bool has_gaps(const struct programs *programs, const struct soak_slot *sl
 {
 	/* A visit was entered and its end not seen. */
 	if (slot->visit[SOAK_MAP_FREE].pid || slot->visit[SOAK_DESTROY].pid)
+		return true;
+	if (is_ambiguous(&slot->visit[SOAK_MAP_FREE]) || is_ambiguous(&slot->visit[SOAK_DESTROY]))
 		return true;
 	return kernel_freed_it(programs, slot);
 }
@@ -224,8 +232,11 @@ static void read_map_frees(const struct programs *programs, uint64_t now, struct
 
 void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 {
+	uint64_t frees;
+
 	programs_counters(programs, &ret->c);
-	ret->misses[MISS_RECURSION] = programs_misses(programs, &ret->frees_blind);
+	frees = snapshot_frees(ret) + ret->c.storage_frees;
+	ret->misses[MISS_RECURSION] = programs_misses(programs, frees, &ret->frees_blind);
 	ret->misses[MISS_TABLE_FULL] = ret->c.table_full + ret->c.storage_full;
 	ret->misses[MISS_FAULT_LOG] = ret->c.faults_lost;
 	ret->misses[MISS_REBORN] = ret->c.reborn;

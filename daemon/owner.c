@@ -179,23 +179,24 @@ static int new_thread(struct owner *owner)
  * Runs in a copy of a threaded process: async-signal-safe calls only. It must not keep the
  * parent's sockets alive, nor outlive the daemon.
  */
-static void child_main(bool wait)
+static void child_main(pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
 	syscall(SYS_close_range, 0u, ~0u, 0u);
-	while (wait)
+	for (;;)
 		pause();
-	_exit(0);
 }
 
 static int new_fork(struct owner *owner)
 {
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid = fork();
 
 	if (pid < 0)
 		return -errno;
 	if (!pid)
-		child_main(true);
+		child_main(parent);
 	owner->pid = pid;
 	owner->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return 1;
@@ -203,6 +204,7 @@ static int new_fork(struct owner *owner)
 
 static int new_clone3(struct owner *owner)
 {
+	pid_t parent = getpid();
 	int pidfd = -1;
 	struct clone_args args = { .flags = CLONE_PIDFD,
 				   .pidfd = (uint64_t)(uintptr_t)&pidfd,
@@ -212,7 +214,7 @@ static int new_clone3(struct owner *owner)
 	if (pid < 0)
 		return -errno;
 	if (!pid)
-		child_main(true);
+		child_main(parent);
 	owner->pid = pid;
 	owner->pidfd = pidfd;
 	return 1;

@@ -59,8 +59,10 @@ static const struct part_program part_programs[] = {
 	{ "nofail_exit", PART_LEDGER, false, 0 },
 	{ "destroy_enter", PART_LEDGER, false, 0 },
 	{ "destroy_exit", PART_LEDGER, false, 0 },
-	{ "map_free_enter", PART_LEDGER, true, 0 },
-	{ "map_free_exit", PART_LEDGER, true, 0 },
+	{ "map_free_enter_a", PART_LEDGER, true, 0 },
+	{ "map_free_enter_b", PART_LEDGER, true, 0 },
+	{ "map_free_exit_a", PART_LEDGER, true, 0 },
+	{ "map_free_exit_b", PART_LEDGER, true, 0 },
 	{ "sk_storage_free_exit", PART_LEDGER, false, 0 },
 	{ "update_exit", PART_LEDGER, false, 0 },
 	{ "unlink_exit", PART_LEDGER, false, 0 },
@@ -181,7 +183,6 @@ static int size_tables(struct programs *p, const struct programs_options *option
 
 	p->n_sets = options->slots / SOAK_WAYS;
 	p->n_storage_sets = MAX(p->n_sets / 4, 8u);
-	p->skel->rodata->soak_tgid = (unsigned int)getpid();
 	p->skel->rodata->slot_shift = 64 - log2_of(p->n_sets);
 	p->skel->rodata->storage_shift = 64 - log2_of(p->n_storage_sets);
 	r = bpf_map__set_max_entries(p->skel->maps.slots, (uint32_t)p->n_sets);
@@ -232,6 +233,18 @@ static int find_types(struct programs *p)
 	return MIN(p->key_type, 0);
 }
 
+/* The programs and the daemon are built together, and a stale object must not be believed. */
+static int introduce(struct programs *p)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+
+	if (p->skel->rodata->abi_version != SOAK_ABI_VERSION)
+		return -EPROTO;
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.introduce), &opts))
+		return -errno;
+	return p->skel->bss->control.tgid ? 0 : -ESRCH;
+}
+
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
 	struct programs *p = calloc(1, sizeof(*p));
@@ -262,7 +275,9 @@ int programs_load(const struct programs_options *options, struct programs **ret)
 			  strerror(-r));
 		goto fail;
 	}
-	r = map_tables(p);
+	r = introduce(p);
+	if (!r)
+		r = map_tables(p);
 	if (!r)
 		r = find_types(p);
 	if (r)
@@ -408,9 +423,9 @@ uint64_t programs_map_frees_done(const struct programs *p)
 	return done;
 }
 
-uint64_t programs_misses(const struct programs *p, uint64_t *ret_blind)
+uint64_t programs_misses(const struct programs *p, uint64_t events, uint64_t *ret_blind)
 {
-	uint64_t total = 0, blind = 0, least[PAIRS_MAX], seen[PAIRS_MAX] = { 0 };
+	uint64_t total = 0, blind = 0, product[PAIRS_MAX], seen[PAIRS_MAX] = { 0 };
 
 	for (size_t i = 0; i < p->n_links; i++) {
 		unsigned int pair = p->linked[i]->pair;
@@ -422,12 +437,11 @@ uint64_t programs_misses(const struct programs *p, uint64_t *ret_blind)
 		total += info.recursion_misses;
 		if (!pair)
 			continue;
-		least[pair] = seen[pair] ? MIN(least[pair], info.recursion_misses)
-					 : info.recursion_misses;
-		seen[pair]++;
+		product[pair] = seen[pair]++ ? product[pair] * info.recursion_misses
+					     : info.recursion_misses;
 	}
 	for (unsigned int pair = 1; pair < PAIRS_MAX; pair++)
-		blind += seen[pair] ? least[pair] : 0;
+		blind += seen[pair] == 2 ? product[pair] / MAX(events, 1u) : 0;
 	*ret_blind = blind;
 	return total;
 }

@@ -63,9 +63,10 @@ uint64_t programs_map_frees_done(const struct programs *programs);
 
 /*
  * Times that the kernel skipped one of our programs because it was running already
- * (bpf_prog_info.recursion_misses). *ret_blind: how many frees at most went past both copies.
+ * (bpf_prog_info.recursion_misses). *ret_blind: how many of so many free events are likely to
+ * have gone past both copies, were the two skipped independently.
  */
-uint64_t programs_misses(const struct programs *programs, uint64_t *ret_blind);
+uint64_t programs_misses(const struct programs *programs, uint64_t events, uint64_t *ret_blind);
 
 /* Bytes of the shared tables: mapped into this process, charged to it, apart from its own RSS. */
 size_t programs_mapped_bytes(const struct programs *programs);

@@ -34,6 +34,7 @@
 #include "util.h"
 #include "verdict.h"
 
+#define EXIT_USAGE	  2
 #define EXIT_UNSUPPORTED  77
 #define EXIT_INTERNAL	  4
 #define EXIT_INCONCLUSIVE 3
@@ -43,6 +44,8 @@
 #define REARM_NS	 (5 * NSEC_PER_SEC)
 #define ROTATE_PAUSE_NS	 (50 * NSEC_PER_MSEC)
 #define QUIET_NS	 (6 * NSEC_PER_SEC)
+#define SCAN_NS		 (10 * NSEC_PER_SEC)
+#define FILES_WANTED	 65536
 #define QUIESCE_MAX_NS	 (60 * NSEC_PER_SEC)
 #define LEAK_SHARE	 4 /* of MemAvailable at start */
 
@@ -57,7 +60,7 @@ struct soak {
 	struct kmsg *kmsg;
 	int epoll_fd, signal_fd, timer_fd;
 
-	uint64_t start_ns, end_ns, stats_ns, line_ns, rearm_ns;
+	uint64_t start_ns, end_ns, stats_ns, scan_ns, line_ns, rearm_ns;
 	double start_realtime, cpu_at_start;
 	uint64_t memory_at_start, leak_budget;
 	unsigned int signals;
@@ -311,24 +314,29 @@ static void rearm_warnings(struct soak *soak)
 	kmsg_rearm_warn_once();
 }
 
-static void on_interval(struct soak *soak)
+static void publish(struct soak *soak)
 {
 	soak->stats_ns = now_ns() + soak->config->stats_interval_ns;
-	take_whole_snapshot(soak);
-	check_liveness(soak);
-	check_memory(soak);
 	write_stats(soak);
 	write_report(soak);
 }
 
 static void on_tick(struct soak *soak)
 {
-	if (now_ns() >= soak->stats_ns)
-		on_interval(soak);
-	else
+	bool publishing = now_ns() >= soak->stats_ns;
+
+	if (publishing || now_ns() >= soak->scan_ns) {
+		take_whole_snapshot(soak);
+		soak->scan_ns = now_ns() + SCAN_NS;
+		check_liveness(soak);
+		check_memory(soak);
+	} else {
 		take_snapshot(soak);
+	}
 	rearm_warnings(soak);
 	show_progress(soak);
+	if (publishing)
+		publish(soak);
 	if (soak->end_ns && now_ns() >= soak->end_ns)
 		end_run(soak, NULL);
 }
@@ -411,6 +419,13 @@ static void raise_limits(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
+	/* Above the hard limit with CAP_SYS_RESOURCE, else up to it. */
+	if (limit.rlim_max < FILES_WANTED) {
+		struct rlimit more = { .rlim_cur = FILES_WANTED, .rlim_max = FILES_WANTED };
+
+		if (!setrlimit(RLIMIT_NOFILE, &more))
+			return;
+	}
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
@@ -439,6 +454,11 @@ static int choose_backend(struct soak *soak)
 		log_error("--inject=%s is not possible here: %s", inject_mode_name(config->inject),
 			  why);
 		return EXIT_UNSUPPORTED;
+	}
+	if (soak->inject_ops->injects && !config->oracles) {
+		log_error("--oracles=no judges nothing, so there is nothing to inject for: give "
+			  "--inject=none with it");
+		return EXIT_USAGE;
 	}
 	mode = probe_mode(&soak->probe, soak->inject_ops->name);
 	if (mode && mode->needs_accept_panic && !config->accept_panic) {
@@ -646,13 +666,15 @@ static void *watch_joins(void *arg)
 
 static void stop_threads(struct soak *soak)
 {
+	struct inject *inject;
 	pthread_t watcher;
 	int r;
 
 	soak->joined_fd = eventfd(0, EFD_CLOEXEC);
 	r = pthread_create(&watcher, NULL, watch_joins, soak);
-	soak->inject_ops->disarm(soak->inject);
-	soak->inject = NULL;
+	/* Nobody looks at it any more: the watcher may take a snapshot while it is freed. */
+	inject = TAKE_PTR(soak->inject);
+	soak->inject_ops->disarm(inject);
 	pool_stop(soak->pool);
 	eventfd_write(soak->joined_fd, 1);
 	if (!r)
@@ -794,6 +816,11 @@ static int run(struct soak *soak)
 	if (r)
 		return r;
 	r = set_up(soak);
+	if (r && r != -ENOMEM) {
+		log_error("this kernel cannot be soaked (bpfsoakd check says what it lacks): %s",
+			  strerror(-r));
+		return EXIT_UNSUPPORTED;
+	}
 	if (!r)
 		r = churn_until_over(soak);
 	if (r) {
@@ -803,6 +830,7 @@ static int run(struct soak *soak)
 	soak->churned_ns = now_ns() - soak->start_ns;
 	soak->churn_cpu_s = thread_cpu_seconds() - soak->cpu_at_start;
 	wind_down(soak);
+	programs_detach(soak->programs);
 	conclude(soak);
 	return report_exit_code(soak->now.verdict);
 }

@@ -540,7 +540,7 @@ static const struct metric metrics[] = {
 	{ "bpfsoakd_bookkeeping_cpu_seconds_total",
 	  COUNTER,
 	  {},
-	  "CPU time of the threads that are not workers.",
+	  "CPU time of the run loop, which keeps all books, since the churn began.",
 	  FIELD(REAL, bookkeeping_cpu_s) },
 	{ "bpfsoakd_stats_write_errors_total",
 	  COUNTER,

@@ -55,6 +55,14 @@ enum encounter {
 	ENCOUNTER_NR,
 };
 
+static const enum soak_site site_of[ENCOUNTER_NR] = {
+	[ENCOUNTER_DESTROY_STORAGE] = SOAK_SITE_DESTROY_STORAGE,
+	[ENCOUNTER_MAP_FREE_BUCKET] = SOAK_SITE_MAP_FREE_BUCKET,
+	[ENCOUNTER_OPERATE] = SOAK_SITE_UPDATE,
+	[ENCOUNTER_DESTROY_BUCKET] = SOAK_SITE_DESTROY_BUCKET,
+	[ENCOUNTER_MAP_FREE_STORAGE] = SOAK_SITE_MAP_FREE_STORAGE,
+};
+
 /* How often each is played, of 10: the undocumented leaks are what users came for. */
 static const enum encounter programme[] = {
 	ENCOUNTER_DESTROY_STORAGE, ENCOUNTER_MAP_FREE_BUCKET,  ENCOUNTER_DESTROY_STORAGE,
@@ -108,6 +116,15 @@ static void nap(uint64_t ns)
 			       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
 
 	nanosleep(&ts, NULL);
+}
+
+/* A pause of any length, ended by the order to stop. */
+static void pause_for(const struct inject *in, uint64_t ns)
+{
+	uint64_t end = now_ns() + ns, now;
+
+	while (!stopping(in) && (now = now_ns()) < end)
+		nap(MIN(end - now, 50 * NSEC_PER_MSEC));
 }
 
 static unsigned int plan_state(const struct soak_plan *plan)
@@ -190,10 +207,15 @@ static void close_owners(struct inject *in)
 static void operate_on(struct inject *in, int owner)
 {
 	for (unsigned int i = 0; i < in->n_victims; i++) {
+		int r;
+
 		if (i % 2)
-			bpf_map_delete_elem(in->victim_maps[i], &owner);
+			r = bpf_map_delete_elem(in->victim_maps[i], &owner) < 0 ? -errno : 0;
 		else
-			put(in, in->victim_maps[i], owner, SOAK_ROLE_VICTIM, i);
+			r = put(in, in->victim_maps[i], owner, SOAK_ROLE_VICTIM, i);
+		/* Visits report their failed locks themselves. */
+		if (r == -ETIMEDOUT)
+			__atomic_fetch_add(&in->plans[in->plan].timeouts, 1, __ATOMIC_RELAXED);
 	}
 }
 
@@ -265,6 +287,7 @@ static void write_plan(struct inject *in)
 	plan->bucket = 0;
 	plan->held_ns = 0;
 	plan->cookie = UINT64_MAX;
+	plan->site = site_of[in->encounter];
 	__atomic_store_n(&plan->state, SOAK_PLAN_ARMED, __ATOMIC_RELEASE);
 }
 
@@ -366,7 +389,7 @@ static void *direct(void *arg)
 			in->encounter = ENCOUNTER_DESTROY_STORAGE;
 		play(in);
 		/* A stalled holder stops grace periods, and with them the churn: let it breathe. */
-		nap(MAX(in->options.pause_ns, in->plans[in->plan].held_ns / 2));
+		pause_for(in, MAX(in->options.pause_ns, in->plans[in->plan].held_ns / 2));
 	}
 	return NULL;
 }

@@ -284,7 +284,7 @@ static void test_bad_values(void **state)
 	assert_rejected(parse("run", "--maps", "0", NULL),
 			"--maps: 0 is out of range; valid: 1 to 8");
 	assert_rejected(parse("run", "--stall=99ms", NULL),
-			"--stall: 99ms is out of range; valid: 100ms to 5s");
+			"--stall: 99ms is out of range; valid: 100ms to 3s");
 	assert_rejected(parse("run", "--stuck=soon", NULL),
 			"--stuck: 'soon' is not a duration such as 90s, 1h30m or 250ms; valid: "
 			"10s to 1h");
@@ -540,7 +540,7 @@ static void test_help_and_man_page_name_every_key(void **state)
 	assert_null(strstr(help, "dump-options"));
 	assert_non_null(strstr(troff, ".TP\n\\fB\\-\\-stats\\-file\\fR \\fIFILE\\fR\n"));
 	assert_non_null(strstr(troff, ".TP\n\\fB\\-c\\fR, \\fB\\-\\-config\\fR \\fIFILE\\fR\n"));
-	assert_non_null(strstr(troff, "Default: 300ms; valid: 100ms to 5s.\n"));
+	assert_non_null(strstr(troff, "Default: 300ms; valid: 100ms to 3s.\n"));
 	config_free(&o.config);
 }
 

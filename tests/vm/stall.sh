@@ -6,12 +6,14 @@
 # shellcheck source=tests/vm/lib/vm.sh
 . "$(dirname "$0")/lib/vm.sh"
 
-DURATION=60
+# Test-and-set waiters take four times as long to time out, and the stall to learn it.
+QUEUED_DURATION=60
+TAS_DURATION=120
 
 stall() {
-	local model=$1 report
-	VM_MODEL=$model VM_ENV=("DURATION=$DURATION" "MODEL=$model")
-	vm_boot "$model" stall $((DURATION * 3 + 500))
+	local model=$1 duration=$2 report
+	VM_MODEL=$model VM_ENV=("DURATION=$duration" "MODEL=$model")
+	vm_boot "$model" stall $((duration * 3 + 500))
 	report=$VM_RESULTS/report.json
 	report_valid "$model-schema" "$report"
 	report_is "$model-storage-timeouts" "$report" \
@@ -26,5 +28,5 @@ stall() {
 
 vm_begin
 vm_build build
-stall queued
-stall tas
+stall queued $QUEUED_DURATION
+stall tas $TAS_DURATION

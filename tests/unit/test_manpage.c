@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The manual page: its OPTIONS are what --dump-options prints, its sections are there in order, and
+ * it names every command of --help. SOAK_UPDATE_DOCS=1 in the environment rewrites OPTIONS instead
+ * of comparing it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "util.h"
+
+#define PAGE_FILE    DOCS_DIR "/bpfsoakd.8"
+#define OPTIONS_HEAD "\n.SH OPTIONS\n"
+
+/* Not inlined: gcc 12 takes its result for a pointer to its local variable. */
+static __attribute__((noinline)) char *read_page(void)
+{
+	char *text = NULL;
+
+	assert_int_equal(read_file(PAGE_FILE, &text, NULL), 0);
+	return text;
+}
+
+/* What print() writes; the caller frees. */
+static char *printed(void (*print)(FILE *out))
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	print(out);
+	assert_int_equal(fclose(out), 0);
+	return text;
+}
+
+static void test_options_are_those_of_the_table(void **state)
+{
+	_cleanup_free_ char *page = read_page(), *options = printed(config_dump_options);
+	_cleanup_free_ char *found = NULL;
+	char *begin, *end;
+
+	(void)state;
+	/* The section may begin with words of its own; the blocks go to its end. */
+	begin = strstr(page, OPTIONS_HEAD);
+	assert_non_null(begin);
+	end = strstr(begin + strlen(OPTIONS_HEAD), "\n.SH ");
+	assert_non_null(end);
+	begin = strstr(begin, "\n.TP\n");
+	assert_true(begin && begin < end);
+	begin++;
+	end++;
+	if (getenv("SOAK_UPDATE_DOCS")) {
+		_cleanup_free_ char *new =
+			format("%.*s%s%s", (int)(begin - page), page, options, end);
+
+		assert_int_equal(write_file_atomic(PAGE_FILE, new, strlen(new)), 0);
+		return;
+	}
+	found = strndup(begin, (size_t)(end - begin));
+	assert_non_null(found);
+	if (strcmp(found, options))
+		fail_msg("docs/bpfsoakd.8 is out of date: run this test with SOAK_UPDATE_DOCS=1");
+}
+
+static void test_sections_stand_in_order(void **state)
+{
+	static const char *const sections[] = {
+		"NAME",	    "SYNOPSIS",	       "DESCRIPTION",
+		"COMMANDS", "OPTIONS",	       "\"CONFIGURATION FILE\"",
+		"VERDICT",  "\"EXIT STATUS\"", "FILES",
+		"SIGNALS",  "CAPABILITIES",    "EXAMPLES",
+		"BUGS",	    "\"SEE ALSO\"",
+	};
+	_cleanup_free_ char *page = read_page();
+	const char *p = page;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
+		_cleanup_free_ char *head = format("\n.SH %s\n", sections[i]);
+
+		p = strstr(p, head);
+		if (!p)
+			fail_msg("%s is missing or out of order", sections[i]);
+	}
+}
+
+/* "  run       soak this kernel ..." in --help is ".B run" in the page. */
+static void test_every_command_is_described(void **state)
+{
+	_cleanup_free_ char *page = read_page(), *help = printed(config_help);
+	char *line = strstr(help, "\nCommands:\n");
+	const char *commands = strstr(page, "\n.SH COMMANDS\n");
+	unsigned int n = 0;
+
+	(void)state;
+	assert_non_null(line);
+	assert_non_null(commands);
+	line += strlen("\nCommands:\n");
+	for (; !strncmp(line, "  ", 2); line = strchr(line, '\n') + 1) {
+		_cleanup_free_ char *item = NULL;
+
+		line += 2;
+		item = format("\n.B %.*s\n", (int)strcspn(line, " \n"), line);
+		if (!strstr(commands, item))
+			fail_msg("%.*s is not described", (int)strcspn(line, " \n"), line);
+		n++;
+	}
+	assert_true(n >= 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options_are_those_of_the_table),
+		cmocka_unit_test(test_sections_stand_in_order),
+		cmocka_unit_test(test_every_command_is_described),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
