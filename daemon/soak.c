@@ -830,7 +830,6 @@ static int run(struct soak *soak)
 	soak->churned_ns = now_ns() - soak->start_ns;
 	soak->churn_cpu_s = thread_cpu_seconds() - soak->cpu_at_start;
 	wind_down(soak);
-	programs_detach(soak->programs);
 	conclude(soak);
 	return report_exit_code(soak->now.verdict);
 }

@@ -284,13 +284,13 @@ guest_emulator_fault() {
 	emulator_double_fault "$1" || emulator_stale_int3 "$1"
 }
 
-# While the kernel patches a function's entry, the other CPUs must not see the breakpoint for longer
+# While the kernel patches a function's entry or a trampoline, the other CPUs must not see the breakpoint for longer
 # than it is there; with a thread for each CPU, emulated ones sometimes do (seen with QEMU 7.2 when
 # tracing programs are attached or detached). Only the report that killed the guest counts, and only
-# a breakpoint at a function's entry.
+# a breakpoint in one of those two places.
 emulator_stale_int3() {
 	guest_kernel_report "$1" | awk 'NR == 1 { int3 = /Oops: int3/ }
-		/RIP: / && !seen++ { entry = /\+0x[15]\// }
+		/RIP: / && !seen++ { entry = /\+0x[15]\// || /:bpf_trampoline_[0-9]+\+/ }
 		END { exit !(int3 && entry) }'
 }
 
