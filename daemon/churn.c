@@ -20,7 +20,7 @@
 
 #define CLASH_OWNERS   6
 #define CLASH_PAUSE_NS (80 * NSEC_PER_MSEC)
-#define VERIFY_ONE_IN  8
+#define VERIFY_ONE_IN  16
 #define VALUE_MAX      SOAK_SIZE_LARGE
 
 struct worker {

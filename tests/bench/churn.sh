@@ -18,7 +18,7 @@ import json, statistics, sys
 results, rounds = sys.argv[1], int(sys.argv[2])
 
 def report(number, oracles):
-    return json.load(open(f"{results}/{number}-{oracles}/report.json"))
+    return json.load(open(f"{results}/{number}-{oracles}.json"))
 
 runs = {o: [report(n, o) for n in range(1, rounds + 1)] for o in ("no", "yes")}
 print(f"{'round':>6} {'owners/s off':>13} {'on':>9} {'ratio':>6} {'stored/s off':>13} {'on':>9} {'ratio':>6}")
