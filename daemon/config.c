@@ -92,7 +92,7 @@ static const struct option options[] = {
 	  .initial = "auto", .arg = "MODE",
 	  .help = "How locks are made to fail: stall holds them past the kernel's timeout, none "
 		  "leaves them alone, auto is the best that this kernel offers." },
-	{ "slots", 0, KIND_SIZE, 0, TARGET(slots), 4096, 16 * MIB, .initial = "64K",
+	{ "slots", 0, KIND_SIZE, 0, TARGET(slots), 4096, 16 * MIB, .initial = "256K",
 	  .arg = "NUMBER",
 	  .help = "Elements that the ledger follows at a time, rounded up to a power of two." },
 	{ "leak-budget", 0, KIND_SIZE, 0, TARGET(leak_budget), 0, 1024 * TIB, .initial = "0",

@@ -40,7 +40,7 @@ struct config {
 	char *report_dir;	    /* NULL: none */
 	char *config_file;	    /* where values came from, NULL: none */
 	uint64_t slots;		    /* selem slots of the ledger, rounded up to a power of two:
-				     * 4096 .. 16 Mi, default 65536 */
+				     * 4096 .. 16 Mi, default 262144 */
 	uint64_t leak_budget;	    /* bytes; 0: 25 % of MemAvailable at start */
 	uint64_t stall_ns;	    /* first stall, 100 ms .. 3 s, default 300 ms; it adapts */
 	uint64_t stall_pause_ns;    /* pause between two stalls, 0 .. 1 h, default 100 ms */

@@ -40,11 +40,12 @@
 #define SHAPE	    0
 
 /* Far below the soft lockup limit (20 s) and the hard lockup limit (10 s) of stock kernels. */
-#define STALL_MAX_NS	     (3 * NSEC_PER_SEC)
-#define RENDEZVOUS_NS	     (400 * NSEC_PER_MSEC)
-#define TRIGGER_TIMEOUT_NS   (10 * NSEC_PER_SEC)
-#define MISSES_BEFORE_LONGER 3
-#define POLL_NS		     (300 * NSEC_PER_USEC)
+#define STALL_MAX_NS	   (3 * NSEC_PER_SEC)
+#define RENDEZVOUS_NS	   (400 * NSEC_PER_MSEC)
+#define TRIGGER_TIMEOUT_NS (10 * NSEC_PER_SEC)
+#define HELD_IN_VAIN	   3
+#define HELD_FOR_RATE	   10
+#define POLL_NS		   (300 * NSEC_PER_USEC)
 
 enum encounter {
 	ENCOUNTER_DESTROY_STORAGE,
@@ -102,7 +103,7 @@ struct inject {
 	unsigned int wanted_owners; /* enough for two of them to share a bucket */
 
 	uint64_t stall_ns, rounds, held, failed, ended_ns;
-	unsigned int misses;
+	unsigned int held_here, failed_here; /* since the stall was made longer */
 };
 
 static bool stopping(const struct inject *in)
@@ -327,6 +328,14 @@ static void wait_for_hands(struct inject *in)
 		nap(POLL_NS);
 }
 
+/* No encounter fails for sure, so one that did not proves little; none of several proves a lot. */
+static bool is_too_short(const struct inject *in)
+{
+	if (!in->failed_here)
+		return in->held_here >= HELD_IN_VAIN;
+	return in->held_here >= HELD_FOR_RATE && in->failed_here * 4 < in->held_here;
+}
+
 /* The test-and-set path waits longer than the queued one: learn it by failing to fail. */
 static void learn(struct inject *in)
 {
@@ -336,15 +345,14 @@ static void learn(struct inject *in)
 	if (!plan->held_ns)
 		return;
 	in->held++;
+	in->held_here++;
 	if (__atomic_load_n(&plan->timeouts, __ATOMIC_RELAXED)) {
 		in->failed++;
-		in->misses -= in->misses > 0;
-		return;
+		in->failed_here++;
 	}
-	/* Two map frees meet by chance only. */
-	if (in->encounter == ENCOUNTER_MAP_FREE_STORAGE || ++in->misses < MISSES_BEFORE_LONGER)
+	if (!is_too_short(in))
 		return;
-	in->misses = 0;
+	in->held_here = in->failed_here = 0;
 	if (in->stall_ns >= STALL_MAX_NS)
 		return;
 	in->stall_ns = MIN(in->stall_ns * 3 / 2, STALL_MAX_NS);

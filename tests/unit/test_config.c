@@ -123,7 +123,7 @@ static void test_defaults(void **state)
 	assert_int_equal(c->stats_interval_ns, 10 * NSEC_PER_SEC);
 	assert_null(c->report_dir);
 	assert_null(c->config_file);
-	assert_int_equal(c->slots, 65536);
+	assert_int_equal(c->slots, 262144);
 	assert_int_equal(c->leak_budget, 0);
 	assert_int_equal(c->stall_ns, 300 * NSEC_PER_MSEC);
 	assert_int_equal(c->stall_pause_ns, 100 * NSEC_PER_MSEC);
