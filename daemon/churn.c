@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #include "log.h"
 #include "owner.h"
@@ -20,6 +19,7 @@
 
 #define CLASH_OWNERS   6
 #define CLASH_PAUSE_NS (80 * NSEC_PER_MSEC)
+#define CLASH_STEP_US  3000
 #define VERIFY_ONE_IN  16
 #define VALUE_MAX      SOAK_SIZE_LARGE
 
@@ -242,13 +242,6 @@ static void op_access(struct worker *w, struct rng *rng)
 	}
 }
 
-static void pause_up_to(struct rng *rng, unsigned int us)
-{
-	struct timespec ts = { .tv_nsec = (long)(rng_below(rng, us) * NSEC_PER_USEC) };
-
-	nanosleep(&ts, NULL);
-}
-
 /* A map of its own loses its last reference while the owners in it die, before, at and after. */
 static void op_clash(struct worker *w, struct rng *rng)
 {
@@ -285,7 +278,7 @@ static void op_clash(struct worker *w, struct rng *rng)
 		if (i == MIN(early, n - 1))
 			pool_close_map(w->churn->pool, TAKE_FD(map));
 		owner_kill(&owners[i]);
-		pause_up_to(rng, 3000);
+		sleep_ns(rng_below(rng, CLASH_STEP_US) * NSEC_PER_USEC);
 	}
 	if (map >= 0)
 		pool_close_map(w->churn->pool, map);

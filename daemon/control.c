@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #include "churn.h"
 #include "kmsg.h"
@@ -22,13 +21,6 @@
 #define SETTLE_NS    (10 * NSEC_PER_SEC)
 #define SIEVE_OWNERS 128
 #define SIEVE_ROUNDS 4
-
-static void nap_ms(unsigned int ms)
-{
-	struct timespec ts = { .tv_nsec = (long)(ms * NSEC_PER_MSEC) };
-
-	nanosleep(&ts, NULL);
-}
 
 /* Owners die by destroy(); before that one map is freed and one value deleted under them. */
 static void exercise(struct programs *programs, struct pool *pool, enum owner_type type)
@@ -58,7 +50,7 @@ static void exercise(struct programs *programs, struct pool *pool, enum owner_ty
 	pool_close_map(pool, map);
 	for (unsigned int i = 0; i < 100 && programs_map_frees_done(programs) < pool_closed(pool);
 	     i++)
-		nap_ms(50);
+		sleep_ns(50 * NSEC_PER_MSEC);
 	while (n)
 		owner_kill(&owners[--n]);
 	owner_maker_done(&maker);
@@ -74,7 +66,7 @@ static uint64_t settle(const struct programs *programs, struct snapshot *s)
 		ledger_read_counters(programs, s);
 		if (!snapshot_alive(s))
 			return 0;
-		nap_ms(50);
+		sleep_ns(50 * NSEC_PER_MSEC);
 	} while (now_ns() < deadline);
 	return snapshot_alive(s);
 }
@@ -160,7 +152,7 @@ static enum oracle_state control_kmsg(struct kmsg *kmsg)
 		kmsg_read(kmsg);
 		if (kmsg_count(kmsg, KMSG_BENIGN) > before)
 			return ORACLE_LIVE;
-		nap_ms(50);
+		sleep_ns(50 * NSEC_PER_MSEC);
 	}
 	return ORACLE_BLIND;
 }
@@ -194,7 +186,7 @@ void control_sieve(void)
 	for (unsigned int i = 0; i < SIEVE_ROUNDS; i++) {
 		sieve_round(OWNER_UDP, &maker, &rng);
 		sieve_round(OWNER_THREAD, &maker, &rng);
-		nap_ms(300);
+		sleep_ns(300 * NSEC_PER_MSEC);
 	}
 	owner_maker_done(&maker);
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "log.h"
 #include "rng.h"
@@ -83,14 +82,6 @@ static int replace(struct pool *pool, enum soak_kind kind, unsigned int shape, u
 	pthread_rwlock_unlock(&slot->lock);
 	pool_close_map(pool, old);
 	return 0;
-}
-
-static void sleep_ns(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
-			       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
-
-	nanosleep(&ts, NULL);
 }
 
 static void *rotate(void *arg)

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "log.h"
 #include "soak.skel.h"
@@ -319,10 +318,8 @@ static int attach_one(struct programs *p, const struct part_program *entry)
  */
 static void calm_down(const struct part_program *entry)
 {
-	struct timespec pause = { .tv_nsec = 700 * NSEC_PER_MSEC };
-
 	if (entry->pair == PAIR_KVFREE)
-		nanosleep(&pause, NULL);
+		sleep_ns(700 * NSEC_PER_MSEC);
 }
 
 int programs_attach(struct programs *p, enum program_part part)

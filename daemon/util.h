@@ -70,6 +70,9 @@ static inline void closedirp(DIR **d)
 /* CLOCK_MONOTONIC in nanoseconds: the clock of bpf_ktime_get_ns(). */
 uint64_t now_ns(void);
 
+/* Sleeps for about so long; a signal may end it early. */
+void sleep_ns(uint64_t ns);
+
 /* CLOCK_REALTIME in seconds. */
 double now_realtime(void);
 

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "daemon/churn.h"
 #include "daemon/log.h"
@@ -111,21 +110,13 @@ static bool stopping(const struct inject *in)
 	return __atomic_load_n(&in->stop, __ATOMIC_ACQUIRE);
 }
 
-static void nap(uint64_t ns)
-{
-	struct timespec ts = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
-			       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
-
-	nanosleep(&ts, NULL);
-}
-
 /* A pause of any length, ended by the order to stop. */
 static void pause_for(const struct inject *in, uint64_t ns)
 {
 	uint64_t end = now_ns() + ns, now;
 
 	while (!stopping(in) && (now = now_ns()) < end)
-		nap(MIN(end - now, 50 * NSEC_PER_MSEC));
+		sleep_ns(MIN(end - now, 50 * NSEC_PER_MSEC));
 }
 
 static unsigned int plan_state(const struct soak_plan *plan)
@@ -151,7 +142,7 @@ static int new_map(struct inject *in)
 		fd = pool_new_map(in->options.pool, SOAK_SK, SHAPE);
 		if (fd != -EAGAIN || stopping(in))
 			return fd;
-		nap(10 * NSEC_PER_MSEC);
+		sleep_ns(10 * NSEC_PER_MSEC);
 	}
 }
 
@@ -262,7 +253,7 @@ static void *hand_main(void *arg)
 		uint64_t round = __atomic_load_n(&in->round, __ATOMIC_ACQUIRE);
 
 		if (!(round & 1) || round == played) {
-			nap(POLL_NS);
+			sleep_ns(POLL_NS);
 			continue;
 		}
 		__atomic_fetch_add(&in->busy, 1, __ATOMIC_ACQ_REL);
@@ -273,7 +264,7 @@ static void *hand_main(void *arg)
 			act(in);
 		}
 		__atomic_fetch_sub(&in->busy, 1, __ATOMIC_ACQ_REL);
-		nap(POLL_NS);
+		sleep_ns(POLL_NS);
 	}
 	return NULL;
 }
@@ -318,14 +309,14 @@ static void wait_for_end(struct inject *in)
 	const struct soak_plan *plan = &in->plans[in->plan];
 
 	while (!stopping(in) && plan_state(plan) != SOAK_PLAN_DONE && now_ns() < deadline)
-		nap(2 * NSEC_PER_MSEC);
+		sleep_ns(2 * NSEC_PER_MSEC);
 }
 
 static void wait_for_hands(struct inject *in)
 {
 	__atomic_fetch_add(&in->round, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&in->busy, __ATOMIC_ACQUIRE))
-		nap(POLL_NS);
+		sleep_ns(POLL_NS);
 }
 
 /* No encounter fails for sure, so one that did not proves little; none of several proves a lot. */
