@@ -63,8 +63,8 @@ uint64_t programs_map_frees_done(const struct programs *programs);
 
 /*
  * Times that the kernel skipped one of our programs because it was running already
- * (bpf_prog_info.recursion_misses). *ret_blind: how many of so many free events are likely to
- * have gone past both copies, were the two skipped independently.
+ * (bpf_prog_info.recursion_misses). *ret_blind: how many of so many free events may have gone past
+ * both copies without being a surprise: 1 in 200,000, and never more than were skipped.
  */
 uint64_t programs_misses(const struct programs *programs, uint64_t events, uint64_t *ret_blind);
 

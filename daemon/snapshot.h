@@ -119,7 +119,7 @@ struct snapshot {
 	uint64_t holes[HOLE_NR][FAULT_NR];
 	uint64_t violations[VIOLATION_NR];
 	uint64_t misses[MISS_NR];
-	uint64_t frees_blind; /* frees that are likely to have gone past both copies of a program */
+	uint64_t frees_blind; /* frees that may have gone past both copies of a program */
 	uint64_t unjudged;    /* residuals whose history has gaps: neither hole nor violation */
 	uint64_t kmsg[KMSG_CLASS_NR];
 	enum oracle_state oracles[ORACLE_NR];
