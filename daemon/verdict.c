@@ -40,7 +40,7 @@ static void add_blindness(struct snapshot *s)
 	if (s->misses[MISS_KMSG])
 		verdict_add_reason(s, "%" PRIu64 " kernel log records were lost",
 				   s->misses[MISS_KMSG]);
-	if (s->misses[MISS_UNKNOWN])
+	if (s->misses[MISS_UNKNOWN] > s->frees_blind)
 		verdict_add_reason(s,
 				   "%" PRIu64 " values of ours were freed whose birth was not "
 				   "seen",
