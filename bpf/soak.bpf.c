@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
- * ledger observes and never acts, stall acts and never observes.
+ * ledger observes and never acts, stall acts, and reads the ledger only to know whose visit it is
+ * in.
  */
 #include "vmlinux.h"
 

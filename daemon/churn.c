@@ -45,7 +45,6 @@ struct worker {
 
 struct churn {
 	struct churn_options options;
-	const struct programs *programs;
 	struct pool *pool;
 	bool stop;
 	struct worker workers[SNAPSHOT_WORKERS];
@@ -344,15 +343,13 @@ static int cpu_of_worker(unsigned int index)
 	return -1;
 }
 
-int churn_new(const struct churn_options *options, const struct programs *programs,
-	      struct pool *pool, struct churn **ret)
+int churn_new(const struct churn_options *options, struct pool *pool, struct churn **ret)
 {
 	struct churn *churn = calloc(1, sizeof(*churn));
 
 	if (!churn)
 		return -ENOMEM;
 	churn->options = *options;
-	churn->programs = programs;
 	churn->pool = pool;
 	for (unsigned int i = 0; i < options->workers; i++) {
 		struct worker *w = &churn->workers[i];

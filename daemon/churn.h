@@ -25,8 +25,7 @@ struct churn_options {
 };
 
 /* Everything is borrowed. Returns 0 or -errno. */
-int churn_new(const struct churn_options *options, const struct programs *programs,
-	      struct pool *pool, struct churn **ret);
+int churn_new(const struct churn_options *options, struct pool *pool, struct churn **ret);
 
 int churn_start(struct churn *churn);
 

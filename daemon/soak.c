@@ -569,7 +569,7 @@ static int start_churn(struct soak *soak)
 	};
 	int r;
 
-	r = churn_new(&options, soak->programs, soak->pool, &soak->churn);
+	r = churn_new(&options, soak->pool, &soak->churn);
 	if (!r)
 		r = pool_start(soak->pool, ROTATE_PAUSE_NS);
 	if (!r)
