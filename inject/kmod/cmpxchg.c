@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Just enough of x86-64's instruction format (Intel SDM volume 2, chapter 2) to recognise the one
+ * instruction that is probed, and to tell which address it works on. Whether it stands at an
+ * instruction's boundary is for register_kprobe() to say.
+ */
+#include <linux/errno.h>
+#include <linux/ptrace.h>
+
+#include "rqf.h"
+
+#define PREFIX_LOCK   0xf0
+#define PREFIX_NO_SMP 0x3e /* what alternatives make of it on one CPU */
+#define REX	      0x40
+#define REX_MASK      0xf0
+#define REX_W	      0x08
+#define REX_X	      0x02
+#define REX_B	      0x01
+
+bool rqf_cmpxchg_decode(const u8 *text, struct rqf_cmpxchg *ret)
+{
+	const u8 *p = text;
+	u8 rex = 0, modrm, mod, rm;
+
+	if (*p != PREFIX_LOCK && *p != PREFIX_NO_SMP)
+		return false;
+	p++;
+	if ((*p & REX_MASK) == REX)
+		rex = *p++;
+	if (rex & REX_W || p[0] != 0x0f || p[1] != 0xb1)
+		return false;
+	p += 2;
+	modrm = *p++;
+	mod = modrm >> 6;
+	rm = modrm & 7;
+	/* No register, and no address that does not begin with one. */
+	if (mod == 3 || (mod == 0 && rm == 5))
+		return false;
+	ret->index = RQF_NO_REGISTER;
+	ret->scale = 0;
+	if (rm == 4) {
+		u8 sib = *p++;
+
+		rm = sib & 7;
+		if (mod == 0 && rm == 5)
+			return false;
+		ret->index = (sib >> 3 & 7) | (rex & REX_X ? 8 : 0);
+		ret->scale = sib >> 6;
+	}
+	ret->base = rm | (rex & REX_B ? 8 : 0);
+	ret->displacement = 0;
+	if (mod == 1) {
+		ret->displacement = (s8)*p++;
+	} else if (mod == 2) {
+		ret->displacement = p[0] | p[1] << 8 | p[2] << 16 | (s32)((u32)p[3] << 24);
+		p += 4;
+	}
+	ret->length = p - text;
+	return true;
+}
+
+/* Numbered as in instructions. */
+static unsigned long register_of(const struct pt_regs *regs, u8 number)
+{
+	const unsigned long values[] = {
+		regs->ax,  regs->cx,  regs->dx,	 regs->bx,  regs->sp,  regs->bp,
+		regs->si,  regs->di,  regs->r8,	 regs->r9,  regs->r10, regs->r11,
+		regs->r12, regs->r13, regs->r14, regs->r15,
+	};
+
+	return values[number & 15];
+}
+
+unsigned long rqf_cmpxchg_address(const struct rqf_cmpxchg *insn, struct pt_regs *regs)
+{
+	unsigned long address = register_of(regs, insn->base) + insn->displacement;
+
+	if (insn->index != RQF_NO_REGISTER)
+		address += register_of(regs, insn->index) << insn->scale;
+	return address;
+}
+NOKPROBE_SYMBOL(rqf_cmpxchg_address);

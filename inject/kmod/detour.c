@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How a lock is made to fail. All rqspinlock acquisitions try one inlined cmpxchg and, when that
+ * fails, call resilient_queued_spin_lock_slowpath() (include/asm-generic/rqspinlock.h).
+ *
+ * A kprobe on the slow path looks at each call: whose return address lies in a chosen function,
+ * and whose lock is one of those that the call under way is about to take, goes to the stub below
+ * instead; all others go on untouched. The stub asks the site's fault point. An error releases
+ * the held-lock entry that the inlined part took, once, and is returned in place of the slow
+ * path's; else the real slow path is called, from here, where the filter lets it through.
+ *
+ * That is "contended": a failed cmpxchg means that somebody holds the lock. "forced" is the same
+ * with a second kprobe on the cmpxchg instruction itself, which pretends that it failed. The lock
+ * word is not touched, so there is nothing to undo, no other CPU notices, and if the detour is
+ * missed, the real slow path takes the lock as if it had just been released.
+ *
+ * Both probes hit with interrupts off, and these stay off until the stub returns.
+ */
+#include <linux/kallsyms.h>
+#include <linux/module.h>
+#include <linux/preempt.h>
+#include <linux/ratelimit.h>
+
+#include <asm/rqspinlock.h>
+
+#include "rqf.h"
+
+/* What a hit of the probe leaves for the stub: one for a task and one for a softirq on top. */
+struct detour {
+	struct rqf_frame *frame;
+	enum rqf_lock lock;
+	enum rqf_site site;
+	bool forced;
+	unsigned long pretended; /* the lock whose cmpxchg was made to fail */
+};
+
+static DEFINE_PER_CPU(struct detour[2], detours);
+DEFINE_PER_CPU(struct rqf_counters, rqf_counters);
+
+static struct detour *detour_here(void)
+{
+	return this_cpu_ptr(&detours[!!in_serving_softirq()]);
+}
+
+static enum rqf_result result_of(enum rqf_kind kind, int error)
+{
+	static const enum rqf_result results[RQF_KIND_NR][RQF_ERROR_NR] = {
+		[RQF_KIND_ORGANIC] = { RQF_ORGANIC_TIMEOUT, RQF_ORGANIC_DEADLOCK },
+		[RQF_KIND_CONTENDED] = { RQF_CONTENDED_TIMEOUT, RQF_CONTENDED_DEADLOCK },
+		[RQF_KIND_FORCED] = { RQF_FORCED_TIMEOUT, RQF_FORCED_DEADLOCK },
+	};
+
+	return error ? results[kind][error == -EDEADLK] : RQF_OK;
+}
+
+static void account(const struct detour *detour, enum rqf_kind kind, int error)
+{
+	if (error)
+		this_cpu_inc(rqf_counters.errors[detour->site][kind][error == -EDEADLK]);
+	else
+		this_cpu_inc(rqf_counters.passed[detour->site]);
+	WRITE_ONCE(detour->frame->result[detour->lock], result_of(kind, error));
+}
+
+static bool is_lock_error(int error)
+{
+	return error == -ETIMEDOUT || error == -EDEADLK;
+}
+
+static int ask(const struct detour *detour)
+{
+	int error = rqf_ask(detour->site);
+
+	if (!error || is_lock_error(error))
+		return error;
+	this_cpu_inc(rqf_counters.refused);
+	return 0;
+}
+
+static void tell(const struct detour *detour, int error)
+{
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+
+	if (config && config->verbose)
+		pr_info_ratelimited("%s at %s, %s\n", error == -EDEADLK ? "-EDEADLK" : "-ETIMEDOUT",
+				    rqf_site_names[detour->site],
+				    detour->forced ? "forced" : "contended");
+}
+
+/* Stands in for the slow path, and is called like it. */
+static noinline notrace int stub(rqspinlock_t *lock, u32 val)
+{
+	struct detour detour = *detour_here();
+	int error;
+
+	this_cpu_inc(rqf_counters.calls[detour.site]);
+	error = ask(&detour);
+	if (error) {
+		release_held_lock_entry();
+		account(&detour, detour.forced ? RQF_KIND_FORCED : RQF_KIND_CONTENDED, error);
+		tell(&detour, error);
+		return error;
+	}
+	error = resilient_queued_spin_lock_slowpath(lock, val);
+	/* Not the last thing: a jump there would return to the site, and be sent here again. */
+	account(&detour, RQF_KIND_ORGANIC, error);
+	return error;
+}
+NOKPROBE_SYMBOL(stub);
+
+/* A later kretprobe on the slow path puts its own return address in place of the caller's. */
+static bool is_return_trampoline(unsigned long address)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol_no_offset(name, address);
+	return strstr(name, "rethook_trampoline") || strstr(name, "kretprobe_trampoline") ||
+	       strstr(name, "return_to_handler");
+}
+
+static void look_for_hidden(unsigned long caller, unsigned long lock)
+{
+	/* The stub's own call. */
+	if (within_module(caller, THIS_MODULE))
+		return;
+	for (int func = 0; func < RQF_FUNC_NR; func++) {
+		const struct rqf_frame *frame = rqf_frame_find(func);
+
+		if (!frame || rqf_frame_lock(frame, lock) == RQF_LOCK_NR)
+			continue;
+		if (is_return_trampoline(caller))
+			this_cpu_inc(rqf_counters.hidden);
+		return;
+	}
+}
+
+static bool is_wanted(const struct rqf_config *config, const struct detour *detour)
+{
+	return test_bit(detour->site, &config->sites) &&
+	       (detour->forced ? config->forced : config->contended);
+}
+
+static int slowpath_hit(struct kprobe *kp, struct pt_regs *regs)
+{
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+	unsigned long caller = *(unsigned long *)regs->sp, lock = regs->di;
+	struct detour *detour;
+	struct rqf_frame *frame;
+	int func;
+
+	if (!config || rqf_in_interrupt(kp))
+		return 0;
+	func = rqf_func_of_call(caller);
+	if (func < 0) {
+		look_for_hidden(caller, lock);
+		return 0;
+	}
+	frame = rqf_frame_find(func);
+	if (!frame)
+		return 0;
+	detour = detour_here();
+	detour->lock = rqf_frame_lock(frame, lock);
+	if (detour->lock == RQF_LOCK_NR) {
+		if (frame->selem)
+			this_cpu_inc(rqf_counters.strange);
+		return 0;
+	}
+	detour->frame = frame;
+	detour->site = frame->site[detour->lock];
+	detour->forced = detour->pretended == lock;
+	detour->pretended = 0;
+	if (!is_wanted(config, detour))
+		return 0;
+	regs->ip = (unsigned long)stub;
+	return 1;
+}
+NOKPROBE_SYMBOL(slowpath_hit);
+
+/* Without a post-handler the probe would become a jump, which ignores what we do to regs->ip. */
+void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+{
+}
+NOKPROBE_SYMBOL(rqf_no_optimization);
+
+/* Finds the frame whose lock this is; the text that was hit belongs to this function. */
+static bool is_forced_here(const struct rqf_config *config, enum rqf_func func, unsigned long lock)
+{
+	const struct rqf_frame *frame = rqf_frame_find(func);
+	enum rqf_lock which;
+
+	if (!frame)
+		return false;
+	which = rqf_frame_lock(frame, lock);
+	return which != RQF_LOCK_NR && test_bit(frame->site[which], &config->sites);
+}
+
+int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs)
+{
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+	const struct rqf_cmpxchg *insn = container_of(kp, struct rqf_cmpxchg, probe);
+	unsigned long lock = rqf_cmpxchg_address(insn, regs);
+
+	detour_here()->pretended = 0;
+	/* An expected value other than 0 is not the lock's first attempt. */
+	if (!config || !config->forced || (u32)regs->ax || rqf_in_interrupt(kp))
+		return 0;
+	if (!is_forced_here(config, insn->func, lock))
+		return 0;
+	detour_here()->pretended = lock;
+	/* As it ends when somebody holds the lock. */
+	regs->ax = _Q_LOCKED_VAL;
+	regs->flags &= ~X86_EFLAGS_ZF;
+	regs->ip = (unsigned long)kp->addr + insn->length;
+	return 1;
+}
+NOKPROBE_SYMBOL(rqf_lock_hit);
+
+static struct kprobe slowpath = {
+	.symbol_name = "resilient_queued_spin_lock_slowpath",
+	.pre_handler = slowpath_hit,
+	.post_handler = rqf_no_optimization,
+	.flags = KPROBE_FLAG_DISABLED,
+};
+
+int rqf_detour_init(void)
+{
+	int r = register_kprobe(&slowpath);
+
+	if (r)
+		pr_err("no probe on %s: %d\n", slowpath.symbol_name, r);
+	return r;
+}
+
+void rqf_detour_exit(void)
+{
+	unregister_kprobe(&slowpath);
+	/* Whoever was sent to the stub has interrupts off until it has returned. */
+	synchronize_rcu();
+}
+
+int rqf_detour_enable(void)
+{
+	return enable_kprobe(&slowpath);
+}
+
+void rqf_detour_disable(void)
+{
+	disable_kprobe(&slowpath);
+}
+
+u64 rqf_detour_missed(void)
+{
+	return slowpath.nmissed;
+}
+
+const struct kprobe *rqf_slowpath_probe(void)
+{
+	return &slowpath;
+}
