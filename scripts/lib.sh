@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # What scripts/soak, scripts/check and the VM suites share: messages, the cache directory, the
-# packages they need, and the build. Sourced, never run. Kernels are in lib/kernel.sh, guests in
-# lib/guest.sh. Nothing here changes anything outside the tree and the cache, except that missing
-# packages are installed.
+# packages they need, and the build. Sourced, never run. Kernels are in lib/kernel.sh and
+# lib/lab.sh, the module in lib/kmod.sh, guests in lib/guest.sh. Nothing here changes anything
+# outside the tree and the cache, except that missing packages are installed.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/bpfsoakd
@@ -12,9 +12,11 @@ PROGRAM=${PROGRAM:-${0##*/}}
 
 # shellcheck disable=SC2034 # for those who source this
 BUILD_PACKAGES=(gcc libc6-dev clang bpftool meson ninja-build pkg-config
-	libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-dev libcmocka-dev)
+	libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-dev libkmod-dev libcmocka-dev)
 # shellcheck disable=SC2034 # the same
 GUEST_PACKAGES=(qemu-system-x86 busybox-static cpio gzip xz-utils zstd)
+# shellcheck disable=SC2034 # the same
+KMOD_PACKAGES=(make gcc libc6-dev libelf-dev dwarves)
 
 # sbin holds bpftool, and is not in every user's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
@@ -54,7 +56,10 @@ locked() {
 	local name=$1 fd status
 	shift
 	exec {fd}>"$CACHE/$name.lock"
-	flock "$fd"
+	if ! flock --timeout 5 "$fd"; then
+		say "waiting for another script that is at the cache's $name"
+		flock "$fd"
+	fi
 	"$@" && status=0 || status=$?
 	exec {fd}>&-
 	return "$status"
@@ -146,5 +151,9 @@ duration_seconds() {
 
 # shellcheck source=scripts/lib/kernel.sh
 . "$ROOT/scripts/lib/kernel.sh"
+# shellcheck source=scripts/lib/lab.sh
+. "$ROOT/scripts/lib/lab.sh"
+# shellcheck source=scripts/lib/kmod.sh
+. "$ROOT/scripts/lib/kmod.sh"
 # shellcheck source=scripts/lib/guest.sh
 . "$ROOT/scripts/lib/guest.sh"

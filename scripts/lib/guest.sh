@@ -10,11 +10,14 @@
 #          commands (guest_stop). See tests/vm/init for the guest's side.
 
 GUEST_READY="bpfsoakd guest is up"
-GUEST_MEMORY=2G
-GUEST_APPEND= # more for the kernel's command line
+GUEST_MEMORY=${GUEST_MEMORY:-} # as for qemu -m; empty: what the kernel needs
+GUEST_APPEND=                  # more for the kernel's command line
+# How emulated CPUs run: multi, each in a thread, or single, in turns. With threads, QEMU mishandles
+# code that is patched while another CPU runs it: tests that probe and unprobe over and over again
+# want single.
+GUEST_THREAD=multi
 
-GUEST_ACCEL=      # arguments for QEMU, set by accel_choose
-GUEST_ACCEL_NAME= # kvm or tcg
+GUEST_ACCEL_NAME= # kvm or tcg, set by accel_choose
 GUEST_PID=        # of the QEMU that runs, or empty
 GUEST_RECEIVER=   # of the process that keeps the guest's files
 GUEST_TAIL=       # of the process that shows output.log
@@ -89,7 +92,8 @@ while [ $i -lt 200 ]; do i=$((i + 1)); /bin/true; done
 echo trial over > /dev/ttyS0
 SCRIPT
 	initramfs_build "$dir/initrd" "$dir/script" || { echo "no trial initramfs"; return 1; }
-	timeout 30 qemu-system-x86_64 -accel kvm -cpu max -smp 2 -m 1G -M q35 \
+	timeout $((30 * KERNEL_SLOWER)) qemu-system-x86_64 -accel kvm -cpu max -smp 2 \
+		-m "$(guest_memory)" -M q35 \
 		-nodefaults -display none -no-reboot -kernel "$KERNEL_IMAGE" -initrd "$dir/initrd" \
 		-append "console=ttyS0 panic=-1" -serial "file:$dir/console" \
 		</dev/null >"$dir/qemu" 2>&1 &
@@ -116,9 +120,17 @@ accel_choose() {
 	fi
 	GUEST_ACCEL_NAME=${cached##*/}
 	case $GUEST_ACCEL_NAME in
-	kvm) GUEST_ACCEL=kvm && say "KVM works" ;;
-	*) GUEST_ACCEL=tcg,thread=multi && say "TCG: $why" ;;
+	kvm) say "KVM works" ;;
+	*) say "TCG: $why" ;;
 	esac
+}
+
+guest_accel() {
+	if [ "$GUEST_ACCEL_NAME" = kvm ]; then echo kvm; else echo "tcg,thread=$GUEST_THREAD"; fi
+}
+
+guest_memory() {
+	echo "${GUEST_MEMORY:-$KERNEL_MEMORY}"
 }
 
 # The hypervisor bit decides which path rqspinlock takes. Never remove cx16 from 7.x: every storage
@@ -162,6 +174,14 @@ guest_stop() {
 
 # --- boot ----------------------------------------------------------------------------------------
 
+# KASAN is silent after its first report unless told otherwise, and an interrupt that comes too early
+# in the boot of an emulated guest gives it a false one.
+guest_append() {
+	local more=
+	[ "$KERNEL_SLOWER" = 1 ] || more=kasan_multi_shot
+	echo "console=ttyS0 panic=-1 oops=panic no_timer_check tsc=reliable $more $GUEST_APPEND"
+}
+
 # guest_start RESULTS SCRIPT CPU_MODEL CPUS LIMIT [FILE:GUEST_PATH]...: starts the guest, which
 # LIMIT seconds later (0: never) is killed. QEMU gets a session of its own, so that a terminal's
 # Ctrl-C reaches only the caller, who can then end the guest properly.
@@ -173,10 +193,10 @@ guest_start() {
 	mkfifo "$GUEST_DIR/port.in" "$GUEST_DIR/port.out" || return 1
 	: >"$results/console.log" && : >"$results/output.log" || return 1
 	setsid timeout --kill-after=10 "$limit" qemu-system-x86_64 \
-		-accel "$GUEST_ACCEL" -cpu "$(guest_cpu "$model")" -smp "$cpus" \
-		-m "$GUEST_MEMORY" -M q35 -nodefaults -display none -monitor none -no-reboot \
+		-accel "$(guest_accel)" -cpu "$(guest_cpu "$model")" -smp "$cpus" \
+		-m "$(guest_memory)" -M q35 -nodefaults -display none -monitor none -no-reboot \
 		-kernel "$KERNEL_IMAGE" -initrd "$GUEST_DIR/initrd" \
-		-append "console=ttyS0 panic=-1 oops=panic no_timer_check tsc=reliable $GUEST_APPEND" \
+		-append "$(guest_append)" \
 		-serial "file:$results/console.log" -serial "file:$results/output.log" \
 		-chardev "pipe,id=port,path=$GUEST_DIR/port" \
 		-device isa-serial,chardev=port,index=2,irq=5 \

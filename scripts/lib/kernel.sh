@@ -4,6 +4,7 @@
 # Finds, downloads and unpacks Debian's stock cloud kernels, in the cache and without touching the
 # system's apt: own sources list, own lists, own archives. The archive drops old kernels, so
 # releases are discovered, never named here. What is unpacked once is used again without network.
+# Kernels built here, with what the stock ones lack, are in lib/lab.sh.
 
 KERNEL_SUITE=trixie-backports
 KERNEL_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -14,6 +15,16 @@ KERNEL_IMAGE=   # bzImage or vmlinux
 KERNEL_CONFIG=  # its configuration, empty when unknown
 KERNEL_MODULES= # lib/modules/RELEASE of its modules, empty when there is none
 KERNEL_NAME=    # for messages
+KERNEL_KEY=     # names it in the cache, empty for an image from somewhere
+KERNEL_STOCK=   # its release, when it is one of Debian's
+KERNEL_BUILD=   # what modules for it are built against (make -C), empty when there is none
+KERNEL_MEMORY=  # what a guest with it needs
+KERNEL_SLOWER=  # how many times longer than a stock kernel it may take
+
+kernel_set() {
+	KERNEL_NAME=$1 KERNEL_IMAGE=$2 KERNEL_CONFIG='' KERNEL_MODULES=''
+	KERNEL_KEY='' KERNEL_STOCK='' KERNEL_BUILD='' KERNEL_MEMORY=2G KERNEL_SLOWER=1
+}
 
 # The machine's own Debian mirror: whatever its apt uses.
 debian_uri() {
@@ -46,6 +57,10 @@ apt_private() {
 }
 
 apt_private_update() {
+	locked "apt-$1" apt_private_update_locked "$1"
+}
+
+apt_private_update_locked() {
 	local suite=$1 dir=$CACHE/apt/$1 uri
 	uri=$(debian_uri_or_update)
 	[ -n "$uri" ] || return 1
@@ -130,16 +145,22 @@ kernel_download() {
 
 kernel_set_stock() {
 	local dir=$CACHE/kernels/$1
-	KERNEL_NAME=$1 KERNEL_IMAGE=$dir/vmlinuz KERNEL_CONFIG='' KERNEL_MODULES=''
+	kernel_set "$1" "$dir/vmlinuz"
+	KERNEL_KEY=$1 KERNEL_STOCK=$1
 	[ -e "$dir/config" ] && KERNEL_CONFIG=$dir/config
 	return 0
+}
+
+# Succeeds when modules can be built against DIR: a tree that was configured and built in.
+kernel_is_build_tree() {
+	[ -f "$1/Makefile" ] && [ -f "$1/include/config/auto.conf" ] && [ -f "$1/Module.symvers" ]
 }
 
 # Any bzImage or vmlinux, with what lies beside it.
 kernel_set_path() {
 	local dir candidate
 	[ -f "$1" ] || { say "no such kernel: $1"; return 1; }
-	KERNEL_IMAGE=$(realpath "$1") KERNEL_NAME=$1 KERNEL_CONFIG='' KERNEL_MODULES=''
+	kernel_set "$1" "$(realpath "$1")"
 	dir=$(dirname "$KERNEL_IMAGE")
 	for candidate in "$dir/config" "$dir/.config" "$dir/config-${KERNEL_IMAGE##*/vmlinuz-}"; do
 		[ -f "$candidate" ] && KERNEL_CONFIG=$candidate && break
@@ -149,6 +170,15 @@ kernel_set_path() {
 		[ -d "$candidate/kernel" ] || continue
 		[ -f "$candidate/Makefile" ] && continue # a build tree, not installed modules
 		KERNEL_MODULES=$candidate
+		break
+	done
+	# The image of a tree lies in it, a bzImage three folders down.
+	for candidate in "$dir/build" "$dir/source" "$dir" "$dir/../../.." \
+		"${KERNEL_MODULES:-$dir}/build"; do
+		kernel_is_build_tree "$candidate" || continue
+		KERNEL_BUILD=$(realpath "$candidate")
+		[ -n "$KERNEL_CONFIG" ] || [ ! -f "$KERNEL_BUILD/.config" ] ||
+			KERNEL_CONFIG=$KERNEL_BUILD/.config
 		break
 	done
 	return 0
@@ -197,13 +227,28 @@ kernel_get_stock() {
 	kernel_set_stock "$release"
 }
 
-# kernel_get newest|RELEASE|SERIES|PATH, for example "7.3.4+deb13" or "6.18".
+# Checkers take memory and time.
+kernel_weigh() {
+	if [ -n "$KERNEL_CONFIG" ] && grep -q '^CONFIG_KASAN=y' "$KERNEL_CONFIG"; then
+		KERNEL_MEMORY=3G KERNEL_SLOWER=4
+	fi
+	return 0
+}
+
+# kernel_get newest|lab|lab-kasan|RELEASE|SERIES|PATH, for example "7.3.4+deb13" or "6.18".
 kernel_get() {
+	kernel_find "$1" && kernel_weigh
+}
+
+kernel_find() {
 	case $1 in
 	*/*) kernel_set_path "$1" ;;
+	lab) lab_get plain ;;
+	lab-*) lab_get "${1#lab-}" ;;
 	newest | [0-9]*) mkdir -p "$CACHE/kernels" && locked kernels kernel_get_stock "$1" ;;
 	*) if [ -f "$1" ]; then kernel_set_path "./$1"; else
-		say "not a kernel: '$1' (newest, a version such as 6.18, or the path of an image)"
+		say "not a kernel: '$1' (newest, a version such as 6.18, lab, lab-kasan," \
+			"or the path of an image)"
 		return 2
 	fi ;;
 	esac
