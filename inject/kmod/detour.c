@@ -16,6 +16,8 @@
  *
  * Both probes hit with interrupts off, and these stay off until the stub returns.
  */
+#include <linux/bpf_local_storage.h>
+#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
@@ -30,8 +32,9 @@ struct detour {
 	struct rqf_frame *frame;
 	enum rqf_lock lock;
 	enum rqf_site site;
-	bool forced;
+	bool forced;		 /* nobody held it */
 	unsigned long pretended; /* the lock whose cmpxchg was made to fail */
+	bool was_held;		 /* it would have failed anyway */
 };
 
 static DEFINE_PER_CPU(struct detour[2], detours);
@@ -50,16 +53,33 @@ static enum rqf_result result_of(enum rqf_kind kind, int error)
 		[RQF_KIND_FORCED] = { RQF_FORCED_TIMEOUT, RQF_FORCED_DEADLOCK },
 	};
 
-	return error ? results[kind][error == -EDEADLK] : RQF_OK;
+	return results[kind][error == -EDEADLK];
+}
+
+/* With the lock held, and so for sure. */
+static bool is_linked(const struct detour *detour)
+{
+	const struct bpf_local_storage_elem *selem = (void *)detour->frame->selem;
+
+	return !hlist_unhashed(detour->lock == RQF_BUCKET ? &selem->map_node : &selem->snode);
+}
+
+static enum rqf_result result_of_success(const struct detour *detour)
+{
+	if (detour->site <= RQF_DESTROY_STORAGE && !is_linked(detour))
+		return RQF_GONE;
+	return RQF_OK;
 }
 
 static void account(const struct detour *detour, enum rqf_kind kind, int error)
 {
+	enum rqf_result result = error ? result_of(kind, error) : result_of_success(detour);
+
 	if (error)
 		this_cpu_inc(rqf_counters.errors[detour->site][kind][error == -EDEADLK]);
 	else
 		this_cpu_inc(rqf_counters.passed[detour->site]);
-	WRITE_ONCE(detour->frame->result[detour->lock], result_of(kind, error));
+	WRITE_ONCE(detour->frame->result[detour->lock], result);
 }
 
 static bool is_lock_error(int error)
@@ -67,9 +87,19 @@ static bool is_lock_error(int error)
 	return error == -ETIMEDOUT || error == -EDEADLK;
 }
 
+static bool may_fail(const struct rqf_config *config, const struct detour *detour)
+{
+	if (!config || !test_bit(detour->site, &config->fail))
+		return false;
+	if (config->only_duellists && !detour->frame->dwells)
+		return false;
+	return detour->forced ? config->forced : config->contended;
+}
+
 static int ask(const struct detour *detour)
 {
-	int error = rqf_ask(detour->site);
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+	int error = may_fail(config, detour) ? rqf_ask(detour->site) : 0;
 
 	if (!error || is_lock_error(error))
 		return error;
@@ -120,9 +150,6 @@ static bool is_return_trampoline(unsigned long address)
 
 static void look_for_hidden(unsigned long caller, unsigned long lock)
 {
-	/* The stub's own call. */
-	if (within_module(caller, THIS_MODULE))
-		return;
 	for (int func = 0; func < RQF_FUNC_NR; func++) {
 		const struct rqf_frame *frame = rqf_frame_find(func);
 
@@ -132,12 +159,6 @@ static void look_for_hidden(unsigned long caller, unsigned long lock)
 			this_cpu_inc(rqf_counters.hidden);
 		return;
 	}
-}
-
-static bool is_wanted(const struct rqf_config *config, const struct detour *detour)
-{
-	return test_bit(detour->site, &config->sites) &&
-	       (detour->forced ? config->forced : config->contended);
 }
 
 static int slowpath_hit(struct kprobe *kp, struct pt_regs *regs)
@@ -152,7 +173,11 @@ static int slowpath_hit(struct kprobe *kp, struct pt_regs *regs)
 		return 0;
 	func = rqf_func_of_call(caller);
 	if (func < 0) {
-		look_for_hidden(caller, lock);
+		/* Unless it is the stub's own call. */
+		if (!within_module(caller, THIS_MODULE)) {
+			this_cpu_inc(rqf_counters.untouched);
+			look_for_hidden(caller, lock);
+		}
 		return 0;
 	}
 	frame = rqf_frame_find(func);
@@ -167,9 +192,9 @@ static int slowpath_hit(struct kprobe *kp, struct pt_regs *regs)
 	}
 	detour->frame = frame;
 	detour->site = frame->site[detour->lock];
-	detour->forced = detour->pretended == lock;
+	detour->forced = detour->pretended == lock && !detour->was_held;
 	detour->pretended = 0;
-	if (!is_wanted(config, detour))
+	if (!test_bit(detour->site, &config->sites))
 		return 0;
 	regs->ip = (unsigned long)stub;
 	return 1;
@@ -182,31 +207,55 @@ void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long 
 }
 NOKPROBE_SYMBOL(rqf_no_optimization);
 
-/* Finds the frame whose lock this is; the text that was hit belongs to this function. */
-static bool is_forced_here(const struct rqf_config *config, enum rqf_func func, unsigned long lock)
+/* At most a millisecond, with interrupts off: far from what any watchdog minds. */
+static void dwell(const struct rqf_config *config, const struct rqf_frame *frame)
 {
-	const struct rqf_frame *frame = rqf_frame_find(func);
-	enum rqf_lock which;
+	u32 random = rqf_random();
 
-	if (!frame)
-		return false;
-	which = rqf_frame_lock(frame, lock);
-	return which != RQF_LOCK_NR && test_bit(frame->site[which], &config->sites);
+	if (!config->dwell || !frame->dwells || random & 1)
+		return;
+	/* As often a short time as any: the steps between take few microseconds. */
+	udelay((random >> 8) % (random & 2 ? config->dwell : config->dwell / 8 + 1));
+}
+
+static bool is_state(const struct rqf_frame *frame, unsigned long address)
+{
+	const struct bpf_local_storage_elem *selem = (void *)frame->selem;
+
+	return selem && address == (unsigned long)&selem->state;
+}
+
+/* An expected value other than 0 is not a lock's first attempt. */
+static bool is_forced_here(const struct rqf_config *config, const struct rqf_frame *frame,
+			   const struct rqf_insn *insn, unsigned long lock,
+			   const struct pt_regs *regs)
+{
+	enum rqf_lock which = rqf_frame_lock(frame, lock);
+
+	return insn->is_cmpxchg && !(u32)regs->ax && which != RQF_LOCK_NR &&
+	       test_bit(frame->site[which], &config->sites);
 }
 
 int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs)
 {
 	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
-	const struct rqf_cmpxchg *insn = container_of(kp, struct rqf_cmpxchg, probe);
-	unsigned long lock = rqf_cmpxchg_address(insn, regs);
+	const struct rqf_insn *insn = container_of(kp, struct rqf_insn, probe);
+	unsigned long address = rqf_insn_address(insn, regs);
+	const struct rqf_frame *frame;
 
 	detour_here()->pretended = 0;
-	/* An expected value other than 0 is not the lock's first attempt. */
-	if (!config || !config->forced || (u32)regs->ax || rqf_in_interrupt(kp))
+	if (!config || !config->forced || rqf_in_interrupt(kp))
 		return 0;
-	if (!is_forced_here(config, insn->func, lock))
+	frame = rqf_frame_find(insn->func);
+	if (!frame)
 		return 0;
-	detour_here()->pretended = lock;
+	if (is_state(frame, address))
+		dwell(config, frame);
+	if (!is_forced_here(config, frame, insn, address, regs))
+		return 0;
+	dwell(config, frame);
+	detour_here()->pretended = address;
+	detour_here()->was_held = READ_ONCE(*(u32 *)address);
 	/* As it ends when somebody holds the lock. */
 	regs->ax = _Q_LOCKED_VAL;
 	regs->flags &= ~X86_EFLAGS_ZF;

@@ -74,6 +74,7 @@ static int counters_show(struct seq_file *m, void *unused)
 	for (unsigned int site = 0; site < RQF_SITE_NR; site++)
 		show_site(m, &c, site);
 	seq_printf(m, "missed %llu\n", rqf_probes_missed() + rqf_detour_missed());
+	seq_printf(m, "untouched %llu\n", c.untouched);
 	seq_printf(m, "hidden %llu\n", c.hidden);
 	seq_printf(m, "crowded %llu\n", c.crowded);
 	seq_printf(m, "evicted %llu\n", c.evicted);

@@ -12,10 +12,9 @@
 
 #include "rqf.h"
 
-/* Sixteen bytes, as all names of the daemon's maps begin: only their locks are ever failed. */
+/* As all names of the daemon's maps begin: only their locks are ever failed. */
 #define OUR_PREFIX	"bpfsoak_"
 #define OUR_PREFIX_SIZE 8
-#define OUR_MAGIC	0x6b616f7366706221ULL
 
 static struct rqf_frame frames[RQF_WAYS << RQF_SET_BITS] __aligned(64);
 
@@ -38,7 +37,7 @@ struct rqf_frame *rqf_frames(void)
 
 static u64 key_of(enum rqf_func func)
 {
-	return RQF_KEY((u64)(unsigned long)current, func, in_serving_softirq() ? 1ULL : 0ULL);
+	return RQF_KEY((u64)(unsigned long)current, func, in_serving_softirq());
 }
 
 static struct rqf_frame *set_of(void)
@@ -93,7 +92,16 @@ static bool is_our_selem(const struct bpf_local_storage_elem *selem)
 {
 	u64 magic;
 
-	return !get_kernel_nofault(magic, (u64 *)selem->sdata.data) && magic == OUR_MAGIC;
+	return !get_kernel_nofault(magic, (u64 *)selem->sdata.data) && magic == RQF_VALUE_MAGIC;
+}
+
+static bool is_duellist(const struct bpf_local_storage_elem *selem)
+{
+	u32 role;
+
+	return is_our_selem(selem) &&
+	       !get_kernel_nofault(role, (u32 *)(selem->sdata.data + RQF_VALUE_ROLE)) &&
+	       role == RQF_ROLE_DUEL;
 }
 
 static bool is_ours(const struct call *call)
@@ -189,6 +197,14 @@ static void (*const call_of[RQF_FUNC_NR])(struct call *call, const struct pt_reg
 	[RQF_FUNC_CACHE] = call_of_cache, [RQF_FUNC_LINK_MAP] = call_of_link_map,
 };
 
+static bool is_exact(const struct call *call)
+{
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+
+	return config && config->forced && test_bit(call->sites[RQF_BUCKET], &config->sites) &&
+	       test_bit(call->sites[RQF_STORAGE], &config->sites);
+}
+
 static void frame_fill(struct rqf_frame *frame, const struct call *call)
 {
 	struct bpf_local_storage_map_bucket *first = call->bucket, *last = call->bucket;
@@ -204,6 +220,8 @@ static void frame_fill(struct rqf_frame *frame, const struct call *call)
 		call->takes_storage && call->storage ? (unsigned long)&call->storage->lock : 0;
 	frame->stamp = get_jiffies_64();
 	frame->map_free = call->map_free;
+	frame->exact = is_exact(call);
+	frame->dwells = call->selem && is_duellist(call->selem);
 	for (unsigned int lock = 0; lock < RQF_LOCK_NR; lock++) {
 		frame->site[lock] = call->sites[lock];
 		frame->result[lock] = RQF_UNSEEN;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Just enough of x86-64's instruction format (Intel SDM volume 2, chapter 2) to recognise the one
- * instruction that is probed, and to tell which address it works on. Whether it stands at an
+ * Just enough of x86-64's instruction format (Intel SDM volume 2, chapter 2) to recognise the two
+ * instructions that are probed, and to tell which address they work on. Whether it stands at an
  * instruction's boundary is for register_kprobe() to say.
  */
 #include <linux/errno.h>
@@ -17,25 +17,13 @@
 #define REX_X	      0x02
 #define REX_B	      0x01
 
-bool rqf_cmpxchg_decode(const u8 *text, struct rqf_cmpxchg *ret)
+/* Behind the opcode: ModRM, SIB, displacement. NULL: a register, or an address without one. */
+static const u8 *decode_memory(const u8 *p, u8 rex, struct rqf_insn *ret)
 {
-	const u8 *p = text;
-	u8 rex = 0, modrm, mod, rm;
+	u8 modrm = *p++, mod = modrm >> 6, rm = modrm & 7;
 
-	if (*p != PREFIX_LOCK && *p != PREFIX_NO_SMP)
-		return false;
-	p++;
-	if ((*p & REX_MASK) == REX)
-		rex = *p++;
-	if (rex & REX_W || p[0] != 0x0f || p[1] != 0xb1)
-		return false;
-	p += 2;
-	modrm = *p++;
-	mod = modrm >> 6;
-	rm = modrm & 7;
-	/* No register, and no address that does not begin with one. */
 	if (mod == 3 || (mod == 0 && rm == 5))
-		return false;
+		return NULL;
 	ret->index = RQF_NO_REGISTER;
 	ret->scale = 0;
 	if (rm == 4) {
@@ -43,7 +31,7 @@ bool rqf_cmpxchg_decode(const u8 *text, struct rqf_cmpxchg *ret)
 
 		rm = sib & 7;
 		if (mod == 0 && rm == 5)
-			return false;
+			return NULL;
 		ret->index = (sib >> 3 & 7) | (rex & REX_X ? 8 : 0);
 		ret->scale = sib >> 6;
 	}
@@ -55,7 +43,29 @@ bool rqf_cmpxchg_decode(const u8 *text, struct rqf_cmpxchg *ret)
 		ret->displacement = p[0] | p[1] << 8 | p[2] << 16 | (s32)((u32)p[3] << 24);
 		p += 4;
 	}
-	ret->length = p - text;
+	return p;
+}
+
+bool rqf_insn_decode(const u8 *text, struct rqf_insn *ret)
+{
+	const u8 *p = text;
+	u8 rex = 0;
+
+	if (*p != PREFIX_LOCK && *p != PREFIX_NO_SMP)
+		return false;
+	p++;
+	if ((*p & REX_MASK) == REX)
+		rex = *p++;
+	if (rex & REX_W)
+		return false;
+	ret->is_cmpxchg = p[0] == 0x0f && p[1] == 0xb1;
+	/* 83 /1 ib */
+	if (!ret->is_cmpxchg && (p[0] != 0x83 || (p[1] >> 3 & 7) != 1))
+		return false;
+	p = decode_memory(p + (ret->is_cmpxchg ? 2 : 1), rex, ret);
+	if (!p)
+		return false;
+	ret->length = p - text + !ret->is_cmpxchg;
 	return true;
 }
 
@@ -71,7 +81,7 @@ static unsigned long register_of(const struct pt_regs *regs, u8 number)
 	return values[number & 15];
 }
 
-unsigned long rqf_cmpxchg_address(const struct rqf_cmpxchg *insn, struct pt_regs *regs)
+unsigned long rqf_insn_address(const struct rqf_insn *insn, const struct pt_regs *regs)
 {
 	unsigned long address = register_of(regs, insn->base) + insn->displacement;
 
@@ -79,4 +89,4 @@ unsigned long rqf_cmpxchg_address(const struct rqf_cmpxchg *insn, struct pt_regs
 		address += register_of(regs, insn->index) << insn->scale;
 	return address;
 }
-NOKPROBE_SYMBOL(rqf_cmpxchg_address);
+NOKPROBE_SYMBOL(rqf_insn_address);

@@ -21,7 +21,7 @@ static const char *const error_names[] = {
 	[RQF_EITHER] = "either",
 };
 
-static int parse_sites(char *text, struct rqf_config *config)
+static int parse_set(char *text, unsigned long *ret)
 {
 	char *name;
 
@@ -30,9 +30,19 @@ static int parse_sites(char *text, struct rqf_config *config)
 
 		if (site < 0)
 			return site;
-		__set_bit(site, &config->sites);
+		__set_bit(site, ret);
 	}
 	return 0;
+}
+
+static int parse_sites(char *text, struct rqf_config *config)
+{
+	return parse_set(text, &config->sites);
+}
+
+static int parse_fail(char *text, struct rqf_config *config)
+{
+	return parse_set(text, &config->fail);
 }
 
 static int parse_kinds(char *text, struct rqf_config *config)
@@ -88,6 +98,13 @@ static int parse_interval(char *text, struct rqf_config *config)
 	return r ?: !config->interval ? -ERANGE : 0;
 }
 
+static int parse_dwell(char *text, struct rqf_config *config)
+{
+	int r = kstrtouint(text, 10, &config->dwell);
+
+	return r ?: config->dwell > 1000 ? -ERANGE : 0;
+}
+
 static int parse_times(char *text, struct rqf_config *config)
 {
 	s64 times;
@@ -104,6 +121,12 @@ static int parse_seed(char *text, struct rqf_config *config)
 	return kstrtou64(text, 10, &config->seed);
 }
 
+static int parse_only(char *text, struct rqf_config *config)
+{
+	config->only_duellists = true;
+	return strcmp(text, "duellists") ? -EINVAL : 0;
+}
+
 static int parse_verbose(char *text, struct rqf_config *config)
 {
 	return kstrtobool(text, &config->verbose);
@@ -113,15 +136,12 @@ static const struct {
 	const char *key;
 	int (*parse)(char *text, struct rqf_config *config);
 } keys[] = {
-	{ "sites", parse_sites },
-	{ "kinds", parse_kinds },
-	{ "decide", parse_decide },
-	{ "error", parse_error },
-	{ "probability", parse_probability },
-	{ "interval", parse_interval },
-	{ "times", parse_times },
-	{ "seed", parse_seed },
-	{ "verbose", parse_verbose },
+	{ "fail", parse_fail },		{ "sites", parse_sites },
+	{ "kinds", parse_kinds },	{ "decide", parse_decide },
+	{ "error", parse_error },	{ "probability", parse_probability },
+	{ "interval", parse_interval }, { "times", parse_times },
+	{ "only", parse_only },		{ "dwell", parse_dwell },
+	{ "seed", parse_seed },		{ "verbose", parse_verbose },
 };
 
 static int parse_pair(char *pair, struct rqf_config *config)
@@ -140,6 +160,21 @@ static int parse_pair(char *pair, struct rqf_config *config)
 	return -EINVAL;
 }
 
+static int check(struct rqf_config *config)
+{
+	if (config->sites && !config->contended && !config->forced) {
+		pr_warn("sites without kinds: nothing could be injected\n");
+		return -EINVAL;
+	}
+	if (!config->fail)
+		config->fail = config->sites;
+	if (config->fail & ~config->sites) {
+		pr_warn("fail= names a site that sites= does not\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int parse(char *text, struct rqf_config *config)
 {
 	char *pair;
@@ -152,10 +187,7 @@ static int parse(char *text, struct rqf_config *config)
 		if (r)
 			return r;
 	}
-	if (!config->sites || config->contended || config->forced)
-		return 0;
-	pr_warn("sites without kinds: nothing could be injected\n");
-	return -EINVAL;
+	return check(config);
 }
 
 static void publish(struct rqf_config *config)
@@ -227,6 +259,15 @@ void rqf_disarm(void)
 	rqf_detour_disable();
 }
 
+static void show_set(struct seq_file *m, const char *key, unsigned long set)
+{
+	int site;
+
+	seq_puts(m, key);
+	for_each_set_bit(site, &set, RQF_SITE_NR) seq_printf(m, " %s", rqf_site_names[site]);
+	seq_putc(m, '\n');
+}
+
 void rqf_knobs_show(struct seq_file *m)
 {
 	const struct rqf_config *config =
@@ -242,9 +283,6 @@ void rqf_knobs_show(struct seq_file *m)
 	seq_printf(m, "probability %u\n", config->probability);
 	seq_printf(m, "interval %u\n", config->interval);
 	seq_printf(m, "times %lld\n", atomic64_read(&config->times));
-	seq_puts(m, "sites");
-	for (unsigned int i = 0; i < RQF_SITE_NR; i++)
-		if (test_bit(i, &config->sites))
-			seq_printf(m, " %s", rqf_site_names[i]);
-	seq_putc(m, '\n');
+	show_set(m, "sites", config->sites);
+	show_set(m, "fail", config->fail);
 }

@@ -20,6 +20,12 @@ void rqf_points_seed(u64 seed)
 	for_each_possible_cpu(cpu) prandom_seed_state(per_cpu_ptr(&rnd, cpu), seed + cpu);
 }
 
+/* Interrupts or preemption off. */
+u32 rqf_random(void)
+{
+	return prandom_u32_state(this_cpu_ptr(&rnd));
+}
+
 static bool take_one(atomic64_t *times)
 {
 	s64 left = atomic64_read(times);
@@ -37,7 +43,6 @@ static bool take_one(atomic64_t *times)
 static int decide(void)
 {
 	struct rqf_config *config = rcu_dereference_sched(rqf_config);
-	struct rnd_state *state = this_cpu_ptr(&rnd);
 
 	if (!config || !config->decide_self || !config->probability)
 		return 0;
@@ -45,12 +50,12 @@ static int decide(void)
 		return 0;
 	if (config->interval > 1 && this_cpu_inc_return(asked) % config->interval)
 		return 0;
-	if (config->probability < 100 && prandom_u32_state(state) % 100 >= config->probability)
+	if (config->probability < 100 && rqf_random() % 100 >= config->probability)
 		return 0;
 	if (!take_one(&config->times))
 		return 0;
 	if (config->error == RQF_EITHER)
-		return prandom_u32_state(state) & 1 ? -EDEADLK : -ETIMEDOUT;
+		return rqf_random() & 1 ? -EDEADLK : -ETIMEDOUT;
 	return config->error == RQF_DEADLK ? -EDEADLK : -ETIMEDOUT;
 }
 

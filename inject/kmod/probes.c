@@ -99,15 +99,17 @@ static unsigned int find_calls(unsigned long start, unsigned long size, unsigned
 
 static void find_locks(struct rqf_function *function, unsigned long start, unsigned long size)
 {
-	u8 text[RQF_CMPXCHG_MAX];
+	u8 text[RQF_INSN_MAX];
 
 	for (unsigned long at = start; at + sizeof(text) <= start + size; at++) {
-		struct rqf_cmpxchg *lock = &function->locks[function->n_locks];
+		struct rqf_insn *lock = &function->locks[function->n_locks];
 
 		if (function->n_locks == RQF_LOCKS_MAX)
 			return;
 		if (copy_from_kernel_nofault(text, (void *)at, sizeof(text)) ||
-		    !rqf_cmpxchg_decode(text, lock))
+		    !rqf_insn_decode(text, lock))
+			continue;
+		if (!lock->is_cmpxchg && function->func != RQF_NOFAIL)
 			continue;
 		lock->func = function->func;
 		lock->probe = (struct kprobe){

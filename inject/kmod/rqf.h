@@ -39,14 +39,17 @@ enum rqf_error {
 
 struct rqf_config {
 	unsigned long sites; /* bits of enum rqf_site */
+	unsigned long fail;  /* a subset */
 	bool contended;
 	bool forced;
 	bool decide_self;
 	bool verbose;
+	bool only_duellists;
 	enum rqf_error error;
 	unsigned int probability; /* percent */
 	unsigned int interval;
-	atomic64_t times; /* errors left, below zero: no limit */
+	unsigned int dwell; /* microseconds */
+	atomic64_t times;   /* errors left, below zero: no limit */
 	u64 seed;
 };
 
@@ -54,11 +57,12 @@ struct rqf_counters {
 	u64 calls[RQF_SITE_NR];
 	u64 passed[RQF_SITE_NR];
 	u64 errors[RQF_SITE_NR][RQF_KIND_NR][RQF_ERROR_NR];
-	u64 hidden;  /* a kretprobe hides the caller of the slow path */
-	u64 crowded; /* no free frame: the call goes unseen */
-	u64 evicted; /* a frame was taken from another task */
-	u64 refused; /* a fault point returned something that no lock returns */
-	u64 strange; /* a lock that belongs to no frame of ours */
+	u64 untouched; /* slow path calls of others, let through */
+	u64 hidden;    /* a kretprobe hides the caller of the slow path */
+	u64 crowded;   /* no free frame: the call goes unseen */
+	u64 evicted;   /* a frame was taken from another task */
+	u64 refused;   /* a fault point returned something that no lock returns */
+	u64 strange;   /* a lock that belongs to no frame of ours */
 };
 
 DECLARE_PER_CPU(struct rqf_counters, rqf_counters);
@@ -82,10 +86,14 @@ int rqf_configure(char *text); /* rqf_mutex held; text is eaten */
 void rqf_disarm(void);	       /* rqf_mutex held; nothing is injected once it returns */
 void rqf_knobs_show(struct seq_file *m);
 
-/* cmpxchg.c: "lock cmpxchg %reg, MEMORY" of 32 bits, as the fast path of rqspinlock has it. */
-struct rqf_cmpxchg {
+/*
+ * insn.c: "lock cmpxchg %reg, MEMORY" of 32 bits, as the fast path of rqspinlock has it, and, for
+ * dwelling, that and "lock or $imm8, MEMORY" on the state word of a selem.
+ */
+struct rqf_insn {
 	struct kprobe probe;
 	enum rqf_func func;
+	bool is_cmpxchg;
 	u8 length;
 	u8 base;  /* number of the register, as in the instruction */
 	u8 index; /* the same, RQF_NO_REGISTER: none */
@@ -95,15 +103,15 @@ struct rqf_cmpxchg {
 
 #define RQF_NO_REGISTER 4 /* the stack pointer cannot be an index */
 
-/* Returns whether there is one at text, which has at least RQF_CMPXCHG_MAX readable bytes. */
-bool rqf_cmpxchg_decode(const u8 *text, struct rqf_cmpxchg *ret);
-unsigned long rqf_cmpxchg_address(const struct rqf_cmpxchg *insn, struct pt_regs *regs);
+/* Returns whether there is one at text, which has at least RQF_INSN_MAX readable bytes. */
+bool rqf_insn_decode(const u8 *text, struct rqf_insn *ret);
+unsigned long rqf_insn_address(const struct rqf_insn *insn, const struct pt_regs *regs);
 
-#define RQF_CMPXCHG_MAX 10
+#define RQF_INSN_MAX 11
 
 /* probes.c */
 #define RQF_CALLS_MAX 4 /* of the slow path in one function */
-#define RQF_LOCKS_MAX 8 /* 32-bit cmpxchg in one function */
+#define RQF_LOCKS_MAX 8 /* such instructions in one function */
 
 struct rqf_function {
 	struct kprobe entry;
@@ -113,7 +121,7 @@ struct rqf_function {
 	unsigned int n_calls;
 	unsigned long calls[RQF_CALLS_MAX]; /* their return addresses */
 	unsigned int n_locks;
-	struct rqf_cmpxchg locks[RQF_LOCKS_MAX];
+	struct rqf_insn locks[RQF_LOCKS_MAX];
 };
 
 int rqf_probes_init(void);
@@ -144,11 +152,12 @@ int rqf_detour_enable(void);
 void rqf_detour_disable(void);
 u64 rqf_detour_missed(void);
 const struct kprobe *rqf_slowpath_probe(void);
-int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs); /* at a lock cmpxchg */
+int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs); /* at such an instruction */
 void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags);
 
 /* points.c */
-int rqf_ask(enum rqf_site site);
+int rqf_ask(enum rqf_site site); /* 0, or what the site's fault point says */
 void rqf_points_seed(u64 seed);
+u32 rqf_random(void);
 
 #endif

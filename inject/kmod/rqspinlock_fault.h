@@ -11,13 +11,17 @@
  * write(): one complete configuration, "key=value" separated by blanks; what is not named takes
  * its default. Applied as a whole or, with -EINVAL (-ENOENT for a site that this kernel has not)
  * and a line in the kernel log, not at all:
- *   sites=NAME[,NAME...]   default: none, that is, disarmed
+ *   sites=NAME[,NAME...]   that are detoured; default: none, that is, disarmed
+ *   fail=NAME[,NAME...]    of those, that may fail; default: all
  *   kinds=contended[,forced]
  *   decide=self|fail_function   who decides at the fault point (default self)
  *   error=timedout|deadlk|either
  *   probability=0..100     percent (default 0)
  *   interval=N             only every Nth (default 1)
  *   times=N                so many errors and no more; -1: without limit (default -1)
+ *   only=duellists         nothing but the visits of duellists fails
+ *   dwell=0..1000          with forced: microseconds that a visit of a duellist stays, at most and
+ *                          at random, before each of its steps (default 0)
  *   seed=N                 of the generator behind probability and "either"
  *   verbose=0|1            a rate-limited line in the kernel log for each error
  * Probes of a site are placed when it is first named, and stay until close(): name all sites in
@@ -57,7 +61,8 @@ enum rqf_site {
 /* What one lock attempt came to, as far as the module saw it. */
 enum rqf_result {
 	RQF_UNSEEN, /* not attempted, or got at once: the slow path was never entered */
-	RQF_OK,	    /* waited for and got */
+	RQF_OK,	    /* got, behind a detour */
+	RQF_GONE,   /* the same, in a visit, and the selem had left that list before */
 	RQF_ORGANIC_TIMEOUT,
 	RQF_ORGANIC_DEADLOCK,
 	RQF_CONTENDED_TIMEOUT, /* somebody held it; we failed the waiter early */
@@ -97,14 +102,22 @@ struct rqf_frame {
 	unsigned char result[RQF_LOCK_NR]; /* enum rqf_result */
 	unsigned char site[RQF_LOCK_NR];   /* enum rqf_site */
 	unsigned char map_free;
-	unsigned char pad[11];
+	unsigned char exact; /* every attempt of both locks is detoured: RQF_UNSEEN is no attempt */
+	unsigned char dwells;
+	unsigned char pad[9];
 };
+
+/* Every value of the daemon's begins with a magic number, and has a role further on. */
+#define RQF_VALUE_MAGIC 0x6b616f7366706221ULL
+#define RQF_VALUE_ROLE	20
+#define RQF_ROLE_DUEL	5
 
 #define RQF_WAYS     8
 #define RQF_SET_BITS 9
 
 /* A task and its softirqs have a frame each for every function; task structures are aligned. */
-#define RQF_KEY(task, func, softirq) ((task) | (softirq) << 4 | (func))
+#define RQF_SOFTIRQ		     (1ULL << 4)
+#define RQF_KEY(task, func, softirq) ((task) | ((softirq) ? RQF_SOFTIRQ : 0) | (func))
 #define RQF_SET(task)		     (((task)*0x61c8864680b583ebULL) >> (64 - RQF_SET_BITS))
 
 _Static_assert(sizeof(struct rqf_frame) == 64, "rqf_frame layout");
