@@ -194,6 +194,7 @@ static __always_inline void storage_born(__u64 storage, const struct soak_slot *
 	slot->birth_ns = bpf_ktime_get_ns();
 	slot->destroy_ns = 0;
 	slot->free_ns = 0;
+	slot->fault_kinds = 0;
 	slot->flags = BORN(copy);
 	inc(count()->storage_births);
 }
@@ -271,6 +272,16 @@ static __always_inline bool is_same_storage(const struct soak_storage *slot, __u
 	       (owner || bpf_ktime_get_ns() - slot->free_ns < SECOND_FREE_WINDOW_NS);
 }
 
+/*
+ * A storage that was never published: bpf_local_storage_alloc() failed a lock and frees it with
+ * its first selem still on the list. Its birth was not seen, and the address may be known as that
+ * of an earlier one.
+ */
+static __always_inline bool is_stillborn(__u64 storage)
+{
+	return read_u64(&((struct bpf_local_storage *)storage)->list.first) != 0;
+}
+
 static __always_inline bool first_to_tell(__u32 *flags)
 {
 	return !(__sync_fetch_and_or(flags, SOAK_DOUBLE) & SOAK_DOUBLE);
@@ -335,7 +346,8 @@ static __always_inline void storage_freed(__u64 storage, int copy, int station)
 	if (!slot)
 		return;
 	if (is_second_free(&slot->flags, copy, station, &old)) {
-		if (is_same_storage(slot, storage) && first_to_tell(&slot->flags))
+		if (is_same_storage(slot, storage) && !is_stillborn(storage) &&
+		    first_to_tell(&slot->flags))
 			inc(count()->storage_freed_twice);
 		return;
 	}
@@ -365,25 +377,31 @@ static __always_inline __u8 entry_bits(const struct bpf_local_storage_elem *sele
 
 static __always_inline __u8 failed_as(__u64 duration)
 {
-	/* 0: unknown, since the enter program was skipped. */
-	return duration && duration < SHORTEST_TIMEOUT_NS ? SOAK_LOCK_DEADLOCK : SOAK_LOCK_TIMEOUT;
+	return duration < SHORTEST_TIMEOUT_NS ? SOAK_LOCK_DEADLOCK : SOAK_LOCK_TIMEOUT;
 }
+
+#define LOCK_ATTEMPTED (1u << 0)
+#define LOCK_CERTAIN   (1u << 1)
+#define LOCK_LINKED    (1u << 2)
+#define LOCK_DOUBT     (1u << 3)
 
 /*
  * The result of one lock. "certain" is what only a failure leaves behind; without it the lock
  * was taken, or it failed and the other side did the unlinking meanwhile: told apart by time
  * where possible, since no failure is that quick and no other side means no doubt.
+ *
+ * Like the others below a global function: the verifier looks at it once, and takes its result
+ * for any number, instead of following every combination of both locks' results to the end.
  */
-static __always_inline __u8 lock_result(bool attempted, bool certain, bool linked, bool doubt,
-					__u64 duration)
+__noinline __u32 lock_result(__u32 bits, __u64 duration)
 {
-	if (!attempted)
+	if (!(bits & LOCK_ATTEMPTED))
 		return SOAK_LOCK_SKIPPED;
-	if (certain)
+	if (bits & LOCK_CERTAIN)
 		return failed_as(duration);
-	if (doubt && duration >= SHORTEST_TIMEOUT_NS)
+	if ((bits & LOCK_DOUBT) && duration >= SHORTEST_TIMEOUT_NS)
 		return SOAK_LOCK_EITHER;
-	return linked ? SOAK_LOCK_OK : SOAK_LOCK_GONE;
+	return bits & LOCK_LINKED ? SOAK_LOCK_OK : SOAK_LOCK_GONE;
 }
 
 static __always_inline bool has_failed(__u8 result)
@@ -392,7 +410,7 @@ static __always_inline bool has_failed(__u8 result)
 }
 
 static __always_inline void log_fault(const struct soak_slot *slot, __u32 site, __u32 result,
-				      __u64 duration)
+				      __u32 kind, __u64 duration)
 {
 	__u32 index = __sync_fetch_and_add(&n_faults, 1);
 	struct soak_fault *fault = bpf_map_lookup_elem(&faults, &index);
@@ -408,28 +426,45 @@ static __always_inline void log_fault(const struct soak_slot *slot, __u32 site, 
 	fault->site = site;
 	fault->result = result;
 	fault->duration_us = duration / 1000;
-	fault->pid = current_thread() - 1;
+	fault->kind = kind;
 	__sync_val_compare_and_swap(&fault->ns, 0, bpf_ktime_get_ns());
 }
 
-static __always_inline void count_fault(struct soak_slot *slot, __u32 site, __u32 result,
-					__u64 duration)
+/* The owner's bpf_local_storage may be what leaks. */
+static __always_inline void mark_storage(__u64 address, __u32 kind)
 {
+	struct soak_storage *storage = address ? storage_of(address) : NULL;
+
+	if (storage)
+		__sync_fetch_and_or(&storage->fault_kinds, 1u << kind);
+}
+
+/* How long it took, and how it failed, of one lock of the visit that has just ended. */
+__noinline int count_fault(__u64 selem, __u32 site, __u32 result, __u32 kind, __u64 duration)
+{
+	struct soak_slot *slot = slot_of(selem);
+	struct soak_visit *visit;
 	struct soak_value value;
 	struct soak_plan *plan;
 
-	if (site >= SOAK_SITE_NR)
-		return;
+	if (!slot || site > SOAK_SITE_DESTROY_STORAGE || kind >= FAULT_NR)
+		return 0;
+	visit = site < SOAK_SITE_DESTROY_BUCKET ? &slot->visit[SOAK_MAP_FREE]
+						: &slot->visit[SOAK_DESTROY];
+	visit->failed = 1;
+	visit->kinds |= 1u << kind;
 	if (result == SOAK_LOCK_TIMEOUT)
-		inc(count()->timeouts[site]);
+		inc(count()->timeouts[kind][site]);
 	else
-		inc(count()->deadlocks[site]);
-	log_fault(slot, site, result, duration);
-	if (!read_value(slot->key, &value))
-		return;
+		inc(count()->deadlocks[kind][site]);
+	mark_storage(slot->storage, kind);
+	log_fault(slot, site, result, kind, duration);
+	if (kind != FAULT_ORGANIC || !read_value(slot->key, &value))
+		return 0;
 	plan = plan_of(&value);
 	if (plan)
 		inc(plan->timeouts);
+	return 0;
 }
 
 static __always_inline void visit_enter(const struct bpf_local_storage_elem *selem, __u64 address,
@@ -442,6 +477,8 @@ static __always_inline void visit_enter(const struct bpf_local_storage_elem *sel
 	if (!slot)
 		return;
 	visit = map_free ? &slot->visit[SOAK_MAP_FREE] : &slot->visit[SOAK_DESTROY];
+	if (visit->pid == current_thread())
+		return; /* the other copy has been here */
 	storage = read_u64(&selem->local_storage);
 	if (storage)
 		slot->storage = storage;
@@ -450,67 +487,152 @@ static __always_inline void visit_enter(const struct bpf_local_storage_elem *sel
 	visit->pid = current_thread();
 }
 
+/* What a frame tells, in one word, as a global function returns it. */
+#define TOLD_FOUND	   (1u << 31)
+#define TOLD_EXACT	   (1u << 30)
+#define TOLD_BUCKET(told)  ((told)&0xff)
+#define TOLD_STORAGE(told) ((told) >> 8 & 0xff)
+
+/*
+ * The frame of the call of func by this task, in whichever context it was last made; of a visit:
+ * of that selem and side. A global function, so that the verifier looks at it once.
+ */
+__noinline __u32 read_frame(__u32 func, __u64 selem, __u32 map_free)
+{
+	__u64 task = bpf_get_current_task();
+	__u64 set = control.frames + RQF_SET(task) * RQF_WAYS * sizeof(struct rqf_frame);
+	struct rqf_frame frame;
+
+	for (int i = 0; i < RQF_WAYS; i++) {
+		if (bpf_probe_read_kernel(&frame, sizeof(frame), (void *)(set + i * sizeof(frame))))
+			return 0;
+		if ((frame.key & ~RQF_SOFTIRQ) != RQF_KEY(task, func, 0))
+			continue;
+		if (func == RQF_NOFAIL && (frame.selem != selem || frame.map_free != map_free))
+			continue;
+		return TOLD_FOUND | (frame.exact ? TOLD_EXACT : 0) | frame.result[RQF_BUCKET] |
+		       frame.result[RQF_STORAGE] << 8;
+	}
+	return 0;
+}
+
+/* A result and, when the lock failed, the kind of fault. */
+#define RESULT(result, kind) ((__u32)(result) | (__u32)(kind) << 8)
+#define RESULT_OF(packed)    ((packed)&0xff)
+#define KIND_OF(packed)	     ((packed) >> 8 & 0xff)
+
+/*
+ * What was deduced, set right by what the module recorded of that lock, if it did: with the module
+ * armed no lock fails unseen, except where a probe was skipped.
+ */
+__noinline __u32 set_right(__u32 deduced, __u32 told, __u32 recorded)
+{
+	if (!control.frames)
+		return RESULT(deduced, FAULT_ORGANIC);
+	if (!(told & TOLD_FOUND)) /* too quick to be organic: at worst what was asked for */
+		return RESULT(deduced, control.synthetic);
+	if (recorded == RQF_OK)
+		return RESULT(SOAK_LOCK_OK, FAULT_ORGANIC);
+	if (recorded == RQF_GONE)
+		return RESULT(SOAK_LOCK_GONE, FAULT_ORGANIC);
+	if (recorded >= RQF_ORGANIC_TIMEOUT) {
+		recorded -= RQF_ORGANIC_TIMEOUT;
+		return RESULT(recorded & 1 ? SOAK_LOCK_DEADLOCK : SOAK_LOCK_TIMEOUT, recorded / 2);
+	}
+	if (told & TOLD_EXACT)
+		return RESULT(SOAK_LOCK_SKIPPED, FAULT_ORGANIC);
+	return RESULT(deduced == SOAK_LOCK_EITHER ? SOAK_LOCK_GONE : deduced, FAULT_ORGANIC);
+}
+
+static __always_inline __u32 outcome_of(const struct soak_slot *slot, bool map_free, __u32 bucket,
+					__u32 storage)
+{
+	__u32 side = map_free ? SOAK_FREE_MAP_FREE : SOAK_FREE_DESTROY;
+
+	if (bucket == SOAK_LOCK_OK && storage == SOAK_LOCK_OK)
+		return SOAK_FREED_HERE;
+	return (slot->flags & SOAK_FREED) && slot->free_by == side ? SOAK_FREED_CMPXCHG : SOAK_LEFT;
+}
+
+static __always_inline __u32 kind_of_visit(__u32 bucket, __u32 storage)
+{
+	__u32 kind = SOAK_NO_FAULT;
+
+	if (has_failed(RESULT_OF(bucket)))
+		kind = KIND_OF(bucket);
+	if (has_failed(RESULT_OF(storage)) && (kind == SOAK_NO_FAULT || KIND_OF(storage) > kind))
+		kind = KIND_OF(storage);
+	return kind;
+}
+
+__noinline int count_visit(__u64 selem, __u32 map_free, __u32 packed_bucket, __u32 packed_storage)
+{
+	__u32 bucket = RESULT_OF(packed_bucket), storage = RESULT_OF(packed_storage);
+	__u32 kind = kind_of_visit(packed_bucket, packed_storage), outcome;
+	struct soak_slot *slot = slot_of(selem);
+	struct soak_counters *c = count();
+
+	if (!slot || bucket >= SOAK_LOCK_NR || storage >= SOAK_LOCK_NR || kind >= SOAK_COVER_KINDS)
+		return 0;
+	outcome = outcome_of(slot, map_free, bucket, storage);
+	inc(c->coverage[map_free ? SOAK_MAP_FREE : SOAK_DESTROY][bucket][storage][outcome][kind]);
+	if (outcome != SOAK_FREED_HERE)
+		inc(c->lockless[map_free ? SOAK_MAP_FREE : SOAK_DESTROY]);
+	return 0;
+}
+
 static __always_inline void visit_exit(const struct bpf_local_storage_elem *selem, __u64 address,
 				       bool map_free)
 {
+	__u32 entry, after, doubt, told = 0, bucket, storage;
 	struct soak_slot *slot = slot_of(address);
 	struct soak_visit *visit, *other;
-	__u8 entry, after, state, bucket, storage;
-	struct soak_counters *c = count();
 	__u64 duration;
-	bool doubt;
 
 	if (!slot)
 		return;
 	visit = map_free ? &slot->visit[SOAK_MAP_FREE] : &slot->visit[SOAK_DESTROY];
+	/* The other copy has been here, or both entries were missed. */
+	if (visit->pid != current_thread())
+		return;
 	other = map_free ? &slot->visit[SOAK_DESTROY] : &slot->visit[SOAK_MAP_FREE];
 	after = entry_bits(selem);
-	state = selem->state.counter;
 	entry = visit->entry_bits;
-	/* The enter program was skipped: a fully linked selem is by far the likeliest. */
-	if (!visit->pid)
-		entry = SOAK_ENTRY_SMAP | SOAK_ENTRY_STORAGE | SOAK_ENTRY_MAP_LINKED |
-			SOAK_ENTRY_STORAGE_LINKED;
-	duration = visit->pid ? bpf_ktime_get_ns() - visit->entry_ns : 0;
-	doubt = other->entry_ns != 0;
+	duration = bpf_ktime_get_ns() - visit->entry_ns;
+	doubt = other->entry_ns ? LOCK_DOUBT : 0;
+	if (control.frames)
+		told = read_frame(RQF_NOFAIL, address, map_free);
+	if (told & TOLD_EXACT)
+		inc(count()->exact_visits);
 
-	bucket = lock_result(entry & SOAK_ENTRY_SMAP,
-			     map_free ? after & SOAK_ENTRY_MAP_LINKED : after & SOAK_ENTRY_SMAP,
-			     entry & SOAK_ENTRY_MAP_LINKED, doubt, duration);
-	storage = lock_result(entry & SOAK_ENTRY_STORAGE,
-			      map_free ? after & SOAK_ENTRY_STORAGE
-				       : after & SOAK_ENTRY_STORAGE_LINKED,
-			      entry & SOAK_ENTRY_STORAGE_LINKED, doubt, duration);
-	visit->bucket = bucket;
-	visit->storage = storage;
-	visit->state = state;
+	bucket = doubt | (entry & SOAK_ENTRY_SMAP ? LOCK_ATTEMPTED : 0) |
+		 (entry & SOAK_ENTRY_MAP_LINKED ? LOCK_LINKED : 0) |
+		 (after & (map_free ? SOAK_ENTRY_MAP_LINKED : SOAK_ENTRY_SMAP) ? LOCK_CERTAIN : 0);
+	bucket = set_right(lock_result(bucket, duration), told, TOLD_BUCKET(told));
+	storage =
+		doubt | (entry & SOAK_ENTRY_STORAGE ? LOCK_ATTEMPTED : 0) |
+		(entry & SOAK_ENTRY_STORAGE_LINKED ? LOCK_LINKED : 0) |
+		(after & (map_free ? SOAK_ENTRY_STORAGE : SOAK_ENTRY_STORAGE_LINKED) ? LOCK_CERTAIN
+										     : 0);
+	storage = set_right(lock_result(storage, duration), told, TOLD_STORAGE(told));
+
+	visit->bucket = RESULT_OF(bucket);
+	visit->storage = RESULT_OF(storage);
+	visit->state = selem->state.counter;
 	visit->duration_us = duration / 1000;
 	visit->pid = 0;
 	if (visit->visits < 255)
 		visit->visits++;
-
-	if (bucket < SOAK_LOCK_NR && storage < SOAK_LOCK_NR) {
-		if (map_free)
-			inc(c->visits[SOAK_MAP_FREE][bucket][storage]);
-		else
-			inc(c->visits[SOAK_DESTROY][bucket][storage]);
-	}
-	if (state & (map_free ? STATE_MAP_UNLINKED : STATE_STORAGE_UNLINKED)) {
-		if (map_free)
-			inc(c->lockless[SOAK_MAP_FREE]);
-		else
-			inc(c->lockless[SOAK_DESTROY]);
-	}
+	count_visit(address, map_free, bucket, storage);
 	count_max(visit_max_ns, duration);
-	if (!has_failed(bucket) && !has_failed(storage))
-		return;
-	visit->failed = 1;
-	if (has_failed(bucket))
-		count_fault(slot, map_free ? SOAK_SITE_MAP_FREE_BUCKET : SOAK_SITE_DESTROY_BUCKET,
-			    bucket, duration);
-	if (has_failed(storage))
-		count_fault(slot, map_free ? SOAK_SITE_MAP_FREE_STORAGE : SOAK_SITE_DESTROY_STORAGE,
-			    storage, duration);
+	if (has_failed(RESULT_OF(bucket)))
+		count_fault(address,
+			    map_free ? SOAK_SITE_MAP_FREE_BUCKET : SOAK_SITE_DESTROY_BUCKET,
+			    RESULT_OF(bucket), KIND_OF(bucket), duration);
+	if (has_failed(RESULT_OF(storage)))
+		count_fault(address,
+			    map_free ? SOAK_SITE_MAP_FREE_STORAGE : SOAK_SITE_DESTROY_STORAGE,
+			    RESULT_OF(storage), KIND_OF(storage), duration);
 }
 
 /* Programs, in pairs where a lost event would be a false leak. */
@@ -615,21 +737,26 @@ BORN_PROGRAM(b, COPY_B)
 FREE_PROGRAM(a, COPY_A)
 FREE_PROGRAM(b, COPY_B)
 
-SEC("fentry/bpf_selem_unlink_nofail")
-int BPF_PROG(nofail_enter, struct bpf_local_storage_elem *selem, void *bucket)
-{
-	if (is_ready())
-		visit_enter(selem, arg_of(ctx, 0), bucket != NULL);
-	return 0;
-}
+/* Twice: a missed visit is a missed fault, and what leaks by it would look like a bug. */
+#define NOFAIL_PROGRAM(suffix)                                                                  \
+	SEC("fentry/bpf_selem_unlink_nofail")                                                   \
+	int BPF_PROG(nofail_enter_##suffix, struct bpf_local_storage_elem *selem, void *bucket) \
+	{                                                                                       \
+		if (is_ready())                                                                 \
+			visit_enter(selem, arg_of(ctx, 0), bucket != NULL);                     \
+		return 0;                                                                       \
+	}                                                                                       \
+                                                                                                \
+	SEC("fexit/bpf_selem_unlink_nofail")                                                    \
+	int BPF_PROG(nofail_exit_##suffix, struct bpf_local_storage_elem *selem, void *bucket)  \
+	{                                                                                       \
+		if (is_ready())                                                                 \
+			visit_exit(selem, arg_of(ctx, 0), bucket != NULL);                      \
+		return 0;                                                                       \
+	}
 
-SEC("fexit/bpf_selem_unlink_nofail")
-int BPF_PROG(nofail_exit, struct bpf_local_storage_elem *selem, void *bucket)
-{
-	if (is_ready())
-		visit_exit(selem, arg_of(ctx, 0), bucket != NULL);
-	return 0;
-}
+NOFAIL_PROGRAM(a)
+NOFAIL_PROGRAM(b)
 
 SEC("fentry/bpf_local_storage_destroy")
 int BPF_PROG(destroy_enter)
@@ -646,23 +773,33 @@ int BPF_PROG(destroy_enter)
 	return 0;
 }
 
-SEC("fexit/bpf_local_storage_destroy")
-int BPF_PROG(destroy_exit)
+static __always_inline void destroy_left(__u64 storage)
 {
-	struct soak_storage *slot;
+	struct soak_storage *slot = storage_of(storage);
 	__u64 duration;
 
-	if (!is_ready())
-		return 0;
-	slot = storage_of(arg_of(ctx, 0));
 	if (!slot || !slot->destroy_ns)
-		return 0;
-	__sync_fetch_and_or(&slot->flags, SOAK_DESTROYED);
+		return;
+	/* The other copy has been here. */
+	if (__sync_fetch_and_or(&slot->flags, SOAK_DESTROYED) & SOAK_DESTROYED)
+		return;
 	inc(count()->destroys_done);
 	duration = bpf_ktime_get_ns() - slot->destroy_ns;
 	count_max(destroy_max_ns, duration);
-	return 0;
 }
+
+/* Twice: a destroy() whose end is missed looks like one that spins for ever. */
+#define DESTROY_PROGRAM(suffix)                       \
+	SEC("fexit/bpf_local_storage_destroy")        \
+	int BPF_PROG(destroy_exit_##suffix)           \
+	{                                             \
+		if (is_ready())                       \
+			destroy_left(arg_of(ctx, 0)); \
+		return 0;                             \
+	}
+
+DESTROY_PROGRAM(a)
+DESTROY_PROGRAM(b)
 
 /*
  * Both copies come to the same entry: the first enters or takes out the map, the other finds that
@@ -753,24 +890,40 @@ static __always_inline __u32 error_class(long error)
 	}
 }
 
-#define count_error(op, site, error)                   \
-	({                                             \
-		__u32 _class = error_class(error);     \
-		inc(count()->errors[op][_class]);      \
-		if (_class == SOAK_ERR_ETIMEDOUT)      \
-			inc(count()->timeouts[site]);  \
-		if (_class == SOAK_ERR_EDEADLK)        \
-			inc(count()->deadlocks[site]); \
+static __always_inline bool is_organic(__u32 result)
+{
+	return result == RQF_ORGANIC_TIMEOUT || result == RQF_ORGANIC_DEADLOCK;
+}
+
+static __always_inline bool failed_organically(__u32 func)
+{
+	__u32 told = read_frame(func, 0, 0);
+
+	return is_organic(TOLD_BUCKET(told)) || is_organic(TOLD_STORAGE(told));
+}
+
+/* What the module made to fail it counts itself, and some of that comes to no caller's ears. */
+#define count_error(op, site, error, injected)                        \
+	({                                                            \
+		__u32 _class = error_class(error);                    \
+		inc(count()->errors[op][_class]);                     \
+		if (_class == SOAK_ERR_ETIMEDOUT && !(injected))      \
+			inc(count()->timeouts[FAULT_ORGANIC][site]);  \
+		if (_class == SOAK_ERR_EDEADLK && !(injected))        \
+			inc(count()->deadlocks[FAULT_ORGANIC][site]); \
 	})
 
 SEC("fexit/bpf_local_storage_update")
 int BPF_PROG(update_exit, void *owner, struct bpf_local_storage_map *smap)
 {
 	__u64 ret = ret_of(ctx);
+	bool injected;
 
 	if (ret < (__u64)-4095LL || !is_ready() || !is_our_map(&smap->map))
 		return 0;
-	count_error(SOAK_OP_UPDATE, SOAK_SITE_UPDATE, (long)ret);
+	injected = control.frames && !failed_organically(RQF_FUNC_UPDATE) &&
+		   !failed_organically(RQF_FUNC_ALLOC);
+	count_error(SOAK_OP_UPDATE, SOAK_SITE_UPDATE, (long)ret, injected);
 	return 0;
 }
 
@@ -778,10 +931,12 @@ SEC("fexit/bpf_selem_unlink")
 int BPF_PROG(unlink_exit)
 {
 	__u64 ret = ret_of(ctx);
+	bool injected;
 
 	if (!(int)ret || !is_ready() || !slot_of(arg_of(ctx, 0)))
 		return 0;
-	count_error(SOAK_OP_DELETE, SOAK_SITE_DELETE, (long)(int)ret);
+	injected = control.frames && !failed_organically(RQF_FUNC_DELETE);
+	count_error(SOAK_OP_DELETE, SOAK_SITE_DELETE, (long)(int)ret, injected);
 	return 0;
 }
 
@@ -790,10 +945,13 @@ SEC("fexit/bpf_sk_storage_clone")
 int BPF_PROG(clone_exit)
 {
 	__u64 ret = ret_of(ctx);
+	bool injected;
 
 	if (!(int)ret || !is_ready() || bpf_get_current_pid_tgid() >> 32 != control.tgid)
 		return 0;
-	count_error(SOAK_OP_CLONE, SOAK_SITE_CLONE, (long)(int)ret);
+	injected = control.frames && !failed_organically(RQF_FUNC_ALLOC) &&
+		   !failed_organically(RQF_FUNC_LINK_MAP);
+	count_error(SOAK_OP_CLONE, SOAK_SITE_CLONE, (long)(int)ret, injected);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#include "inject/kmod/rqspinlock_fault.h"
 #include "soak_abi.h"
 
 #include "maps.bpf.h"

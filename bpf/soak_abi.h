@@ -8,7 +8,7 @@
 #ifndef SOAK_ABI_H
 #define SOAK_ABI_H
 
-#define SOAK_ABI_VERSION 2
+#define SOAK_ABI_VERSION 3
 
 /* The first eight bytes of the name of every storage map that we create ("bpfsoak_..."). */
 #define SOAK_MAP_PREFIX	 "bpfsoak_"
@@ -21,17 +21,40 @@ enum soak_side {
 	SOAK_SIDE_NR,
 };
 
-/* Which acquisition failed. */
+/* Which acquisition failed. The order is that of enum rqf_site (inject/kmod). */
 enum soak_site {
 	SOAK_SITE_MAP_FREE_BUCKET,
 	SOAK_SITE_MAP_FREE_STORAGE,
 	SOAK_SITE_DESTROY_BUCKET,
 	SOAK_SITE_DESTROY_STORAGE,
-	SOAK_SITE_UPDATE, /* bpf_local_storage_update(), either lock */
-	SOAK_SITE_DELETE, /* bpf_selem_unlink(), either lock */
-	SOAK_SITE_CLONE,  /* bpf_sk_storage_clone() */
+	SOAK_SITE_UPDATE,   /* bpf_local_storage_update(), either lock */
+	SOAK_SITE_DELETE,   /* bpf_selem_unlink(), either lock */
+	SOAK_SITE_CLONE,    /* bpf_sk_storage_clone() */
+	SOAK_SITE_ALLOC,    /* bpf_local_storage_alloc(): an owner's first element */
+	SOAK_SITE_CACHE,    /* __bpf_local_storage_insert_cache(): nobody is told */
+	SOAK_SITE_LINK_MAP, /* bpf_selem_link_map(): a clone's second element and on */
 	SOAK_SITE_NR,
 };
+
+/* How a lock came to fail (docs/design.md): never mixed. */
+enum fault_kind {
+	FAULT_ORGANIC,	 /* somebody held the lock past the kernel's own timeout */
+	FAULT_CONTENDED, /* somebody held the lock, and the waiter was failed early */
+	FAULT_FORCED,	 /* nobody need have held the lock */
+	FAULT_NR,
+};
+
+/* What became of the selem at the end of a visit. */
+enum soak_outcome {
+	SOAK_FREED_HERE,    /* unlinked from both lists, freed at once */
+	SOAK_LEFT,	    /* left for the other side to free */
+	SOAK_FREED_CMPXCHG, /* freed, since the other side had been there */
+	SOAK_OUTCOME_NR,
+};
+
+/* A visit in which no lock failed: the index behind the kinds of faults. */
+#define SOAK_NO_FAULT	 FAULT_NR
+#define SOAK_COVER_KINDS (FAULT_NR + 1)
 
 /* The result of one lock of one visit, as far as the selem shows it afterwards. */
 enum soak_lock_result {
@@ -86,10 +109,13 @@ struct soak_counters {
 	unsigned long long storage_births;
 	unsigned long long storage_frees;
 	unsigned long long storage_freed_twice;
-	unsigned long long visits[SOAK_SIDE_NR][SOAK_LOCK_NR][SOAK_LOCK_NR]; /* bucket, storage */
+	/* Visits, by the results of their bucket lock and storage lock. */
+	unsigned long long coverage[SOAK_SIDE_NR][SOAK_LOCK_NR][SOAK_LOCK_NR][SOAK_OUTCOME_NR]
+				   [SOAK_COVER_KINDS];
 	unsigned long long lockless[SOAK_SIDE_NR];
-	unsigned long long timeouts[SOAK_SITE_NR];
-	unsigned long long deadlocks[SOAK_SITE_NR];
+	unsigned long long timeouts[FAULT_NR][SOAK_SITE_NR];
+	unsigned long long deadlocks[FAULT_NR][SOAK_SITE_NR];
+	unsigned long long exact_visits; /* of which the module told the results of both locks */
 	unsigned long long double_frees;
 	unsigned long long reborn;	  /* address handed out again: its free was missed */
 	unsigned long long table_full;	  /* selem births that found no slot */
@@ -138,7 +164,8 @@ struct soak_visit {
 	unsigned int duration_us;
 	unsigned char entry_bits; /* SOAK_ENTRY_*: what the selem looked like at entry */
 	unsigned char failed;	  /* any visit of this side failed a lock */
-	unsigned char pad[2];
+	unsigned char kinds;	  /* of those: bits of enum fault_kind */
+	unsigned char pad;
 };
 
 #define SOAK_ENTRY_SMAP		  (1u << 0)
@@ -173,7 +200,8 @@ struct soak_storage {
 	unsigned long long destroy_ns; /* destroy() entered, 0 if not */
 	unsigned long long free_ns;
 	unsigned long long owner_at_free;
-	unsigned long long pad;
+	unsigned int fault_kinds; /* a visit of one of its selems failed a lock: bits */
+	unsigned int pad;
 };
 
 /* The tables are set associative: an address may live in any slot of its set. */
@@ -200,7 +228,8 @@ struct soak_fault {
 	unsigned short site;   /* enum soak_site */
 	unsigned short result; /* enum soak_lock_result */
 	unsigned int duration_us;
-	unsigned int pid;
+	unsigned short kind; /* enum fault_kind */
+	unsigned short pad;
 };
 
 #define SOAK_FAULTS 65536
@@ -232,6 +261,7 @@ enum soak_role {
 	SOAK_ROLE_HOLD_BUCKET,	/* map_free stalls here under the bucket lock */
 	SOAK_ROLE_MEET_BUCKET,	/* map_free waits here until destroy holds the bucket lock */
 	SOAK_ROLE_VICTIM,
+	SOAK_ROLE_DUEL, /* both sides are to be at this selem at once */
 };
 
 enum soak_plan_state {
@@ -269,16 +299,18 @@ struct soak_plan {
 
 /* Written by the daemon, read by the programs. */
 struct soak_control {
-	unsigned int ready;	  /* 0: programs return at once */
-	unsigned int fill_sk;	  /* fill at socket birth */
-	unsigned int fill_task;	  /* fill at task birth */
-	unsigned int maps;	  /* slots in use of each shape, at most SOAK_MAPS_MAX */
-	unsigned int delete_mask; /* 1 in (mask + 1) fills is deleted by the program; 0: none */
-	unsigned int stall;	  /* 1: plans are obeyed */
-	unsigned int follow;	  /* SOAK_FOLLOW_*: what the ledger records */
-	unsigned int tgid;	  /* BPF: whose sockets and tasks are filled */
-	unsigned int drop_free;	  /* test hook: drop this many free events */
-	unsigned int forge_free;  /* test hook: count this many frees twice */
+	unsigned int ready;	   /* 0: programs return at once */
+	unsigned int fill_sk;	   /* fill at socket birth */
+	unsigned int fill_task;	   /* fill at task birth */
+	unsigned int maps;	   /* slots in use of each shape, at most SOAK_MAPS_MAX */
+	unsigned int delete_mask;  /* 1 in (mask + 1) fills is deleted by the program; 0: none */
+	unsigned int stall;	   /* 1: plans are obeyed */
+	unsigned int follow;	   /* SOAK_FOLLOW_*: what the ledger records */
+	unsigned int synthetic;	   /* kind of a fault whose record was missed: enum fault_kind */
+	unsigned long long frames; /* address of the module's frames, 0: none */
+	unsigned int tgid;	   /* BPF: whose sockets and tasks are filled */
+	unsigned int drop_free;	   /* test hook: drop this many free events */
+	unsigned int forge_free;   /* test hook: count this many frees twice */
 };
 
 /* In and out of the program that looks at the memory of a residual. */

@@ -95,29 +95,108 @@ static __always_inline struct soak_plan *plan_with_role(__u64 selem, struct soak
  * The rendezvous: map_free has arrived at a selem and holds nothing yet; wait here until destroy
  * of another owner holds the same bucket's lock, or for as long as the plan allows.
  */
-SEC("fentry/bpf_selem_unlink_nofail")
-int BPF_PROG(stall_meet)
+static __always_inline void meet(__u64 selem, __u64 bucket)
 {
 	struct soak_value value;
 	struct soak_plan *plan;
 
-	__u64 bucket = arg_of(ctx, 1);
-
-	if (!bucket || !control.stall)
-		return 0;
-	plan = plan_with_role(arg_of(ctx, 0), &value);
+	plan = plan_with_role(selem, &value);
 	if (!plan || value.role != SOAK_ROLE_MEET_BUCKET)
-		return 0;
+		return;
 	plan->bucket = bucket;
 	plan->cookie = value.cookie;
 	if (!plan_moves(plan, SOAK_PLAN_ARMED, SOAK_PLAN_WAITING))
-		return 0;
+		return;
 	inc(count()->rendezvous);
 	spin_for(plan, plan->rendezvous_ns, SOAK_PLAN_HOLDING);
 	if (plan->state == SOAK_PLAN_HOLDING)
 		inc(count()->rendezvous_met);
 	else
 		plan_moves(plan, SOAK_PLAN_WAITING, SOAK_PLAN_DONE);
+}
+
+/*
+ * Duels: both sides are to be at one selem at once. Whoever comes first lingers, at one of the
+ * places below that chance picks, until the other side's visit has begun; then for a random
+ * moment more, or until that visit is over, so that each can be ahead of the other by any step.
+ */
+enum place {
+	PLACE_ENTRY,	     /* nothing read, nothing held */
+	PLACE_UNDER_BUCKET,  /* unlinked from the map, bucket lock held */
+	PLACE_UNDER_STORAGE, /* map_free alone: storage lock held */
+	PLACES,
+};
+
+#define MOMENT_NS   200000
+#define PATIENCE_NS 1000000
+
+struct linger {
+	__u64 end;
+	const struct soak_visit *other;
+	__u32 visits; /* of the other side before */
+	__u32 until_over;
+};
+
+static long linger_step(__u32 i, void *context)
+{
+	const struct linger *linger = context;
+	const volatile struct soak_visit *other = linger->other;
+
+	if (!control.stall || bpf_ktime_get_ns() >= linger->end || !other)
+		return 1;
+	if (other->visits != (__u8)linger->visits)
+		return 1;
+	return !linger->until_over && other->pid;
+}
+
+static __always_inline void linger(const struct soak_visit *other, __u64 ns)
+{
+	struct linger linger = { .end = bpf_ktime_get_ns() + ns,
+				 .other = other,
+				 .visits = other->visits };
+	__u32 random = bpf_get_prandom_u32();
+
+	bpf_loop(1 << 20, linger_step, &linger, 0);
+	if (!other->pid && other->visits == (__u8)linger.visits)
+		return;
+	inc(count()->rendezvous_met);
+	linger.until_over = 1;
+	linger.end = bpf_ktime_get_ns() + (random & 1 ? PATIENCE_NS : random % MOMENT_NS);
+	bpf_loop(1 << 20, linger_step, &linger, 0);
+}
+
+static __always_inline void duel(__u64 selem, bool map_free, __u32 place)
+{
+	struct soak_slot *slot = slot_of(selem);
+	struct soak_value value;
+	struct soak_plan *plan;
+
+	if (!slot)
+		return;
+	plan = plan_with_role(selem, &value);
+	if (!plan || value.role != SOAK_ROLE_DUEL)
+		return;
+	if (map_free)
+		plan_moves(plan, SOAK_PLAN_ARMED, SOAK_PLAN_WAITING);
+	if (plan->state != SOAK_PLAN_WAITING || bpf_get_prandom_u32() % PLACES != place)
+		return;
+	inc(count()->rendezvous);
+	if (map_free)
+		linger(&slot->visit[SOAK_DESTROY], plan->rendezvous_ns);
+	else
+		linger(&slot->visit[SOAK_MAP_FREE], plan->rendezvous_ns);
+}
+
+SEC("fentry/bpf_selem_unlink_nofail")
+int BPF_PROG(stall_meet)
+{
+	__u64 selem = arg_of(ctx, 0), bucket = arg_of(ctx, 1);
+
+	if (!control.stall)
+		return 0;
+	if (bucket)
+		meet(selem, bucket);
+	duel(selem, bucket != 0, PLACE_ENTRY);
 	return 0;
 }
 
@@ -133,6 +212,7 @@ int BPF_PROG(stall_storage)
 	plan = plan_with_role(arg_of(ctx, 0), &value);
 	if (plan && value.role == SOAK_ROLE_HOLD_STORAGE)
 		hold(plan, SOAK_PLAN_ARMED);
+	duel(arg_of(ctx, 0), true, PLACE_UNDER_STORAGE);
 	return 0;
 }
 
@@ -161,8 +241,14 @@ int BPF_PROG(stall_bucket)
 	if (!control.stall)
 		return 0;
 	slot = slot_of(selem);
-	if (slot)
-		stall_under_bucket(slot, selem);
+	if (!slot)
+		return 0;
+	stall_under_bucket(slot, selem);
+	/* Also called by programs' deletes, which are no visits. */
+	if (slot->visit[SOAK_MAP_FREE].pid == current_thread())
+		duel(selem, true, PLACE_UNDER_BUCKET);
+	else if (slot->visit[SOAK_DESTROY].pid == current_thread())
+		duel(selem, false, PLACE_UNDER_BUCKET);
 	return 0;
 }
 

@@ -72,7 +72,12 @@ struct bpf_local_storage_data {
 	__u8 data[0];
 };
 
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct bpf_local_storage {
+	struct hlist_head list;
 	void *owner;
 	struct callback_head rcu;
 };

@@ -16,6 +16,7 @@
 
 #include "bpf/soak_abi.h"
 #include "build_config.h"
+#include "inject/kmod/rqspinlock_fault.h"
 #include "log.h"
 #include "snapshot.h"
 #include "util.h"
@@ -39,6 +40,7 @@ enum kind {
 	KIND_SIZE,
 	KIND_DURATION,
 	KIND_CHOICE,
+	KIND_SET, /* names, separated by commas */
 	KIND_PATH,
 	KIND_COMMAND, /* no value at all: an option that stands for a command */
 	KIND_NR,
@@ -48,6 +50,7 @@ enum option_flags {
 	OPTION_NOT_IN_FILE = 1 << 0,
 	OPTION_HIDDEN = 1 << 1, /* from --help and the man page */
 	OPTION_NOT_FOR_RUN = 1 << 2,
+	OPTION_ALL = 1 << 3, /* "all" stands for every name of the set */
 };
 
 struct option {
@@ -58,7 +61,10 @@ struct option {
 	size_t offset; /* of the target in struct config */
 	uint64_t min;
 	uint64_t max;
-	const char *const *names; /* of a choice, in the order of its enum */
+	const char *const *names; /* of a choice or set, in the order of its enum */
+	unsigned int alone;	  /* of a set: names that stand alone */
+	unsigned int rivals;	  /* of a set: names that exclude each other, ... */
+	const char *rivals_why;	  /* ... and why */
 	const char *initial;	  /* as the user would write it; NULL: zero or none */
 	const char *arg;
 	const char *help;
@@ -67,11 +73,25 @@ struct option {
 #define TARGET(field) .offset = offsetof(struct config, field)
 
 static const char *const inject_names[] = {
-	[INJECT_AUTO] = "auto",
-	[INJECT_STALL] = "stall",
-	[INJECT_NONE] = "none",
-	[INJECT_NR] = NULL,
+	[INJECT_AUTO] = "auto",	    [INJECT_STALL] = "stall",
+	[INJECT_MODULE] = "module", [INJECT_FAIL_FUNCTION] = "fail_function",
+	[INJECT_NONE] = "none",	    [INJECT_NR] = NULL,
 };
+
+static const char *const kind_names[] = {
+	[INJECT_CONTENDED] = "contended",
+	[INJECT_FORCED] = "forced",
+	[INJECT_KIND_NR] = NULL,
+};
+
+static const char *const error_names[] = {
+	[INJECT_TIMEDOUT] = "timedout",
+	[INJECT_DEADLK] = "deadlk",
+	[INJECT_EITHER] = "either",
+	[INJECT_ERROR_NR] = NULL,
+};
+
+static const char *const site_names[RQF_SITE_NR + 1] = RQF_SITE_NAMES;
 
 /* clang-format off */
 static const struct option options[] = {
@@ -88,10 +108,41 @@ static const struct option options[] = {
 	  .arg = "NUMBER", .help = "Storage maps of each shape that are in use at a time." },
 	{ "owners", 0, KIND_COUNT, 0, TARGET(owners), 1, 4096, .initial = "24", .arg = "NUMBER",
 	  .help = "Live tasks and sockets that each worker keeps at most." },
-	{ "inject", 0, KIND_CHOICE, 0, TARGET(inject), 0, INJECT_NR - 1, inject_names,
-	  .initial = "auto", .arg = "MODE",
-	  .help = "How locks are made to fail: stall holds them past the kernel's timeout, none "
-		  "leaves them alone, auto is the best that this kernel offers." },
+	{ "inject", 0, KIND_SET, 0, TARGET(inject), .names = inject_names,
+	  .alone = 1u << INJECT_AUTO | 1u << INJECT_NONE,
+	  .rivals = 1u << INJECT_MODULE | 1u << INJECT_FAIL_FUNCTION,
+	  .rivals_why = "module and fail_function exclude each other: both drive the same kernel "
+			"module",
+	  .initial = "auto", .arg = "MODE[,MODE]",
+	  .help = "How locks are made to fail: stall holds them past the kernel's timeout, module "
+		  "fails them by the kernel module rqspinlock_fault, fail_function does so by way "
+		  "of the kernel's own fault injection, none leaves them alone, auto is the best "
+		  "that this kernel offers. stall,module and stall,fail_function do both." },
+	{ "inject-kind", 0, KIND_SET, 0, TARGET(inject_kinds), .names = kind_names,
+	  .initial = "contended", .arg = "KIND[,KIND]",
+	  .help = "What module and fail_function do: contended fails waiters of locks that are "
+		  "really held; forced fails locks that nobody holds, and contended ones as well: "
+		  "what then leaks is predicted, and no bug." },
+	{ "inject-sites", 0, KIND_SET, OPTION_ALL, TARGET(inject_sites), .names = site_names,
+	  .initial = "all", .arg = "SITE[,SITE...]",
+	  .help = "Where module and fail_function make locks fail." },
+	{ "inject-error", 0, KIND_CHOICE, 0, TARGET(inject_error), 0, INJECT_ERROR_NR - 1,
+	  error_names, .initial = "either", .arg = "ERROR",
+	  .help = "What a lock that module or fail_function fails returns: timedout is "
+		  "-ETIMEDOUT, deadlk is -EDEADLK, either is one or the other at random." },
+	{ "inject-rate", 0, KIND_COUNT, 0, TARGET(inject_rate), 0, 10000000, .initial = "500",
+	  .arg = "NUMBER",
+	  .help = "Errors per second, on average, of module and fail_function; 0 means without "
+		  "limit." },
+	{ "inject-burst", 0, KIND_DURATION, 0, TARGET(inject_burst_ns), 10 * NSEC_PER_MSEC,
+	  NSEC_PER_HOUR, .initial = "500ms", .arg = "TIME",
+	  .help = "How long module and fail_function inject before they pause." },
+	{ "inject-pause", 0, KIND_DURATION, 0, TARGET(inject_pause_ns), 0, NSEC_PER_HOUR,
+	  .initial = "250ms", .arg = "TIME", .help = "Pause between two such bursts." },
+	{ "module", 0, KIND_PATH, 0, TARGET(module), .arg = "FILE",
+	  .help = "The file of rqspinlock_fault.ko, for module and fail_function, unless it is "
+		  "loaded already; without this option the installed one is used, as modprobe "
+		  "finds it." },
 	{ "slots", 0, KIND_SIZE, 0, TARGET(slots), 4096, 16 * MIB, .initial = "256K",
 	  .arg = "NUMBER",
 	  .help = "Elements that the ledger follows at a time, rounded up to a power of two." },
@@ -330,6 +381,21 @@ static int parse_choice(const struct option *option, const char *text, uint64_t 
 	return -EINVAL;
 }
 
+/* Every name that a set may have. */
+static unsigned int full_set(const struct option *option)
+{
+	unsigned int set = 0;
+
+	for (unsigned int i = 0; option->names[i]; i++)
+		set |= 1u << i;
+	return set;
+}
+
+static bool is_single(unsigned int set)
+{
+	return !(set & (set - 1));
+}
+
 static int parse_number(const struct option *option, const char *text, uint64_t *ret)
 {
 	switch (option->kind) {
@@ -374,7 +440,23 @@ static void print_size(FILE *out, uint64_t size)
 		fputc(size_suffixes[n - 1], out);
 }
 
-/* Writes a number as parse_number() reads it. */
+static void print_set(FILE *out, const struct option *option, unsigned int set)
+{
+	const char *comma = "";
+
+	if (option->flags & OPTION_ALL && set == full_set(option)) {
+		fputs("all", out);
+		return;
+	}
+	for (unsigned int i = 0; option->names[i]; i++) {
+		if (!(set & 1u << i))
+			continue;
+		fprintf(out, "%s%s", comma, option->names[i]);
+		comma = ",";
+	}
+}
+
+/* Writes a number as parse_number(), or a set as set_names() reads it. */
 static void print_number(FILE *out, const struct option *option, uint64_t value)
 {
 	switch (option->kind) {
@@ -391,6 +473,9 @@ static void print_number(FILE *out, const struct option *option, uint64_t value)
 	case KIND_CHOICE:
 		fputs(option->names[value], out);
 		return;
+	case KIND_SET:
+		print_set(out, option, (unsigned int)value);
+		return;
 	default:
 		fprintf(out, "%llu", (unsigned long long)value);
 	}
@@ -404,6 +489,9 @@ static void print_range(FILE *out, const struct option *option)
 		fputs("yes or no", out);
 		return;
 	case KIND_CHOICE:
+	case KIND_SET:
+		if (option->flags & OPTION_ALL)
+			fputs("all, ", out);
 		for (size_t i = 0; option->names[i]; i++)
 			fprintf(out, "%s%s", i ? ", " : "", option->names[i]);
 		return;
@@ -448,6 +536,7 @@ static void store_number(const struct option *option, struct config *config, uin
 		*(bool *)target(option, config) = value;
 		return;
 	case KIND_COUNT:
+	case KIND_SET:
 		*(unsigned int *)target(option, config) = (unsigned int)value;
 		return;
 	case KIND_CHOICE:
@@ -459,7 +548,7 @@ static void store_number(const struct option *option, struct config *config, uin
 	}
 }
 
-_Static_assert(sizeof(enum inject_mode) == sizeof(unsigned int), "a choice is stored as unsigned");
+_Static_assert(sizeof(enum inject_error) == sizeof(unsigned int), "a choice is stored as unsigned");
 
 static uint64_t load_number(const struct option *option, const struct config *config)
 {
@@ -471,6 +560,7 @@ static uint64_t load_number(const struct option *option, const struct config *co
 	case KIND_BOOL:
 		return *(const bool *)from;
 	case KIND_COUNT:
+	case KIND_SET:
 		return *(const unsigned int *)from;
 	case KIND_CHOICE:
 		memcpy(&choice, from, sizeof(choice));
@@ -512,6 +602,68 @@ static int set_path(const struct option *option, const char *text, struct config
 	return 0;
 }
 
+/* Of a name of len characters, or -EINVAL. */
+static int name_index(const struct option *option, const char *name, size_t len)
+{
+	for (int i = 0; option->names[i]; i++)
+		if (strlen(option->names[i]) == len && !strncmp(option->names[i], name, len))
+			return i;
+	return -EINVAL;
+}
+
+static int complain_name(const struct option *option, const char *name, size_t len,
+			 const struct origin *origin)
+{
+	_cleanup_free_ char *range = range_text(option);
+
+	if (!range)
+		return -ENOMEM;
+	return complain(origin, option->key, "'%.*s' is not a known name; valid: %s", (int)len,
+			name, range);
+}
+
+static int parse_names(const struct option *option, const char *text, unsigned int *ret,
+		       const struct origin *origin)
+{
+	const char *name = text;
+	unsigned int set = 0;
+
+	for (;; name++) {
+		size_t len = strcspn(name, ",");
+		int i = name_index(option, name, len);
+
+		if (i < 0)
+			return complain_name(option, name, len, origin);
+		if (set & 1u << i)
+			return complain(origin, option->key, "%s is given twice", option->names[i]);
+		set |= 1u << i;
+		name += len;
+		if (!*name)
+			break;
+	}
+	*ret = set;
+	return 0;
+}
+
+static int set_names(const struct option *option, const char *text, struct config *config,
+		     const struct origin *origin)
+{
+	unsigned int set = full_set(option);
+	int r = 0;
+
+	if (!(option->flags & OPTION_ALL) || strcmp(text, "all"))
+		r = parse_names(option, text, &set, origin);
+	if (r < 0)
+		return r;
+	if (set & option->alone && !is_single(set))
+		return complain(origin, option->key, "%s stands alone",
+				option->names[__builtin_ctz(set & option->alone)]);
+	if (!is_single(set & option->rivals))
+		return complain(origin, option->key, "%s", option->rivals_why);
+	store_number(option, config, set);
+	return 0;
+}
+
 static const char *const kind_nouns[KIND_NR] = {
 	[KIND_FLAG] = "yes or no",
 	[KIND_BOOL] = "yes or no",
@@ -531,6 +683,8 @@ static int set_value(const struct option *option, const char *text, struct confi
 
 	if (option->kind == KIND_PATH)
 		return set_path(option, text, config, origin);
+	if (option->kind == KIND_SET)
+		return set_names(option, text, config, origin);
 	parsed = !parse_number(option, text, &value);
 	if (parsed && value >= option->min && value <= option->max) {
 		store_number(option, config, value);
@@ -1070,4 +1224,14 @@ char *config_dump(const struct config *config)
 const char *inject_mode_name(enum inject_mode mode)
 {
 	return (unsigned int)mode < INJECT_NR ? inject_names[mode] : "unknown";
+}
+
+const char *inject_kind_name(enum inject_kind kind)
+{
+	return (unsigned int)kind < INJECT_KIND_NR ? kind_names[kind] : "unknown";
+}
+
+const char *inject_error_name(enum inject_error error)
+{
+	return (unsigned int)error < INJECT_ERROR_NR ? error_names[error] : "unknown";
 }

@@ -11,11 +11,28 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* Backends of injection; a set of them is a mask of 1u << INJECT_STALL and so on. */
 enum inject_mode {
-	INJECT_AUTO, /* the best that this kernel offers; today that is stall */
+	INJECT_AUTO, /* the best that this kernel offers */
 	INJECT_STALL,
+	INJECT_MODULE,
+	INJECT_FAIL_FUNCTION,
 	INJECT_NONE,
 	INJECT_NR,
+};
+
+/* What the module may do to a lock; sets likewise. */
+enum inject_kind {
+	INJECT_CONTENDED, /* fail waiters of locks that somebody holds */
+	INJECT_FORCED,	  /* fail locks that nobody holds */
+	INJECT_KIND_NR,
+};
+
+enum inject_error {
+	INJECT_TIMEDOUT,
+	INJECT_DEADLK,
+	INJECT_EITHER,
+	INJECT_ERROR_NR,
 };
 
 enum command {
@@ -34,16 +51,23 @@ struct config {
 	unsigned int workers; /* 0: one per CPU that we may run on, at least 2 */
 	unsigned int maps;    /* storage maps per shape: 1 .. SOAK_MAPS_MAX, default 4 */
 	unsigned int owners;  /* live owners each worker keeps at most: 1 .. 4096, default 24 */
-	enum inject_mode inject;
-	char *stats_file;	    /* NULL: none */
-	uint64_t stats_interval_ns; /* 1 s .. 1 h, default 10 s */
-	char *report_dir;	    /* NULL: none */
-	char *config_file;	    /* where values came from, NULL: none */
-	uint64_t slots;		    /* selem slots of the ledger, rounded up to a power of two:
-				     * 4096 .. 16 Mi, default 262144 */
-	uint64_t leak_budget;	    /* bytes; 0: 25 % of MemAvailable at start */
-	uint64_t stall_ns;	    /* first stall, 100 ms .. 3 s, default 300 ms; it adapts */
-	uint64_t stall_pause_ns;    /* pause between two stalls, 0 .. 1 h, default 100 ms */
+	unsigned int inject;  /* set of enum inject_mode; auto and none stand alone */
+	unsigned int inject_kinds; /* set of enum inject_kind, default contended; never empty */
+	unsigned int inject_sites; /* set of enum rqf_site, default all; never empty */
+	enum inject_error inject_error; /* default either */
+	unsigned int inject_rate;	/* errors per second: 0 .. 10 M, default 500; 0: no limit */
+	uint64_t inject_burst_ns;	/* 10 ms .. 1 h, default 500 ms */
+	uint64_t inject_pause_ns;	/* 0 .. 1 h, default 250 ms */
+	char *module;			/* file of the module; NULL: the installed one */
+	char *stats_file;		/* NULL: none */
+	uint64_t stats_interval_ns;	/* 1 s .. 1 h, default 10 s */
+	char *report_dir;		/* NULL: none */
+	char *config_file;		/* where values came from, NULL: none */
+	uint64_t slots;			/* selem slots of the ledger, rounded up to a power of two:
+					 * 4096 .. 16 Mi, default 262144 */
+	uint64_t leak_budget;		/* bytes; 0: 25 % of MemAvailable at start */
+	uint64_t stall_ns;		/* first stall, 100 ms .. 3 s, default 300 ms; it adapts */
+	uint64_t stall_pause_ns;	/* pause between two stalls, 0 .. 1 h, default 100 ms */
 	uint64_t stuck_ns; /* no progress for so long is a finding: 10 s .. 1 h, default 60 s */
 	bool oracles;	   /* default true; false only for benchmarks: verdict INCONCLUSIVE */
 	bool accept_panic; /* run injection though panic_on_warn is set */
@@ -75,7 +99,10 @@ void config_dump_options(FILE *out);
  */
 char *config_dump(const struct config *config);
 
+/* As written in options; "unknown" beyond the last. */
 const char *inject_mode_name(enum inject_mode mode);
+const char *inject_kind_name(enum inject_kind kind);
+const char *inject_error_name(enum inject_error error);
 
 /*
  * "90s", "1h30m", "250ms", "2d", "100us"; units from large to small; a bare number is seconds.

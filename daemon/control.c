@@ -101,7 +101,7 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 		states[oracles[kind]] = judge(s->c.births[kind] && left == before, probe);
 	}
 	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
-		visits += s->c.visits[side][SOAK_LOCK_OK][SOAK_LOCK_OK] > 0;
+		visits += snapshot_visits(s, side, SOAK_LOCK_OK, SOAK_LOCK_OK) > 0;
 	states[ORACLE_VISITS] = judge(visits == SOAK_SIDE_NR, probe);
 	/* Storages of a kind that is not followed would come between. */
 	states[ORACLE_STORAGE] =

@@ -9,6 +9,7 @@
 #include "util.h"
 
 #define HISTORIES_MAX 8
+#define EXAMPLES_MAX  4
 
 static bool is_live(unsigned int flags)
 {
@@ -44,6 +45,20 @@ static const struct soak_fault *find_fault(const struct programs *programs, uint
 		if (fault_touches(&faults[i], owner, storage, map_id, birth_ns))
 			return &faults[i];
 	return NULL;
+}
+
+/* The worst that was done to it: a forced failure explains what an organic one need not. */
+static enum fault_kind worst_kind(unsigned int kinds)
+{
+	for (unsigned int kind = FAULT_NR; kind--;)
+		if (kinds & (1u << kind))
+			return kind;
+	return FAULT_ORGANIC;
+}
+
+static unsigned int kinds_of(const struct soak_slot *slot)
+{
+	return slot->visit[SOAK_MAP_FREE].kinds | slot->visit[SOAK_DESTROY].kinds;
 }
 
 static bool has_failed(const struct soak_slot *slot)
@@ -115,23 +130,45 @@ static bool has_gaps(const struct programs *programs, const struct soak_slot *sl
 	return kernel_freed_it(programs, slot);
 }
 
+/* The kind of fault that explains a residual, or FAULT_NR. */
+static enum fault_kind explain_selem(const struct programs *programs, const struct soak_slot *slot)
+{
+	const struct soak_fault *fault;
+
+	if (has_failed(slot))
+		return worst_kind(kinds_of(slot));
+	fault = find_fault(programs, slot->owner, slot->storage, slot->map_id, slot->birth_ns);
+	return fault ? fault->kind : FAULT_NR;
+}
+
+static enum fault_kind explain_storage(const struct programs *programs,
+				       const struct soak_storage *storage)
+{
+	const struct soak_fault *fault;
+
+	if (storage->fault_kinds)
+		return worst_kind(storage->fault_kinds);
+	fault = find_fault(programs, storage->owner, storage->key, 0, storage->birth_ns);
+	return fault ? fault->kind : FAULT_NR;
+}
+
 static void judge_selem(const struct programs *programs, const struct soak_slot *slot,
 			unsigned int *histories, struct snapshot *ret, uint64_t *unexplained)
 {
-	const char *what;
+	enum fault_kind kind = explain_selem(programs, slot);
+	char what[64];
 
-	if (has_failed(slot) ||
-	    find_fault(programs, slot->owner, slot->storage, slot->map_id, slot->birth_ns)) {
-		ret->holes[HOLE_SELEM][FAULT_ORGANIC]++;
-		what = "hole (organic)";
-	} else if (has_gaps(programs, slot)) {
+	if (kind < FAULT_NR) {
+		ret->holes[HOLE_SELEM][kind]++;
+		snprintf(what, sizeof(what), "hole (%s)", fault_kind_name(kind));
+	} else if (has_gaps(programs, slot) || ret->misses[MISS_FAULT_LOG]) {
 		ret->unjudged++;
 		(*unexplained)++;
-		what = "residual with gaps in its history";
+		snprintf(what, sizeof(what), "residual with gaps in its history");
 	} else {
 		ret->violations[VIOLATION_SELEM_LEAK]++;
 		(*unexplained)++;
-		what = "VIOLATION, leak without any failed lock";
+		snprintf(what, sizeof(what), "VIOLATION, leak without any failed lock");
 	}
 	if (*histories) {
 		(*histories)--;
@@ -142,12 +179,47 @@ static void judge_selem(const struct programs *programs, const struct soak_slot 
 static void judge_storage(const struct programs *programs, const struct soak_storage *storage,
 			  struct snapshot *ret, uint64_t *unexplained)
 {
-	if (find_fault(programs, storage->owner, storage->key, 0, storage->birth_ns)) {
-		ret->holes[HOLE_STORAGE][FAULT_ORGANIC]++;
+	enum fault_kind kind = explain_storage(programs, storage);
+
+	if (kind < FAULT_NR) {
+		ret->holes[HOLE_STORAGE][kind]++;
 		return;
 	}
 	(*unexplained)++;
-	ret->violations[VIOLATION_STORAGE_LEAK]++;
+	if (ret->misses[MISS_FAULT_LOG])
+		ret->unjudged++;
+	else
+		ret->violations[VIOLATION_STORAGE_LEAK]++;
+}
+
+/*
+ * Selems that a failed lock kept from being freed by one side, and that the other side then
+ * freed: what bpf_selem_unlink_nofail() is there for. A few, to be looked at.
+ */
+static bool was_handed_over(const struct soak_slot *slot)
+{
+	const struct soak_visit *map_free = &slot->visit[SOAK_MAP_FREE];
+	const struct soak_visit *destroy = &slot->visit[SOAK_DESTROY];
+
+	if (!(slot->flags & SOAK_FREED) || !map_free->visits || !destroy->visits)
+		return false;
+	return slot->free_by == SOAK_FREE_DESTROY
+		       ? map_free->failed
+		       : slot->free_by == SOAK_FREE_MAP_FREE && destroy->failed;
+}
+
+static void log_handed_over(const struct soak_slot *slot)
+{
+	char visits[SOAK_SIDE_NR][160];
+
+	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
+		format_visit(visits[side], sizeof(visits[side]), side, &slot->visit[side]);
+	log_notice(
+		"example: selem %#llx of a %s, %u bytes, map %u: %s; %s; freed by %s, by cmpxchg "
+		"(%s fault)",
+		slot->key, owner_kind_name(slot->kind), slot->elem_size, slot->map_id,
+		visits[SOAK_MAP_FREE], visits[SOAK_DESTROY], free_name(slot->free_by),
+		fault_kind_name(worst_kind(kinds_of(slot))));
 }
 
 /* Where a kernel frees in ways that we cannot see, what is left proves nothing. */
@@ -161,6 +233,7 @@ static bool is_judged(const struct snapshot *s, unsigned int kind)
 uint64_t ledger_judge(const struct programs *programs, bool verbose, struct snapshot *ret)
 {
 	unsigned int histories = verbose ? HISTORIES_MAX : 0;
+	unsigned int examples = verbose ? EXAMPLES_MAX : 0;
 	const struct soak_storage_set *storages;
 	const struct soak_set *slots;
 	uint64_t unexplained = 0;
@@ -170,8 +243,12 @@ uint64_t ledger_judge(const struct programs *programs, bool verbose, struct snap
 	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
 		const struct soak_slot *slot = &slots[i / SOAK_WAYS].slot[i % SOAK_WAYS];
 
-		if (is_live(slot->flags) && is_judged(ret, slot->kind))
+		if (is_live(slot->flags) && is_judged(ret, slot->kind)) {
 			judge_selem(programs, slot, &histories, ret, &unexplained);
+		} else if (examples && was_handed_over(slot)) {
+			examples--;
+			log_handed_over(slot);
+		}
 	}
 	storages = programs_storages(programs, &n);
 	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
@@ -232,17 +309,25 @@ static void read_map_frees(const struct programs *programs, uint64_t now, struct
 
 void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 {
+	struct programs_misses misses;
 	uint64_t frees;
 
 	programs_counters(programs, &ret->c);
 	frees = snapshot_frees(ret) + ret->c.storage_frees;
-	ret->misses[MISS_RECURSION] = programs_misses(programs, frees, &ret->frees_blind);
+	programs_misses(programs, frees, snapshot_births(ret), &misses);
+	ret->misses[MISS_RECURSION] = misses.total;
+	ret->frees_blind = misses.frees_blind;
+	ret->births_blind = misses.births_blind;
 	ret->misses[MISS_TABLE_FULL] = ret->c.table_full + ret->c.storage_full;
 	ret->misses[MISS_FAULT_LOG] = ret->c.faults_lost;
 	ret->misses[MISS_REBORN] = ret->c.reborn;
 	ret->misses[MISS_UNKNOWN] = ret->c.unknown_frees;
-	for (unsigned int site = 0; site < SOAK_SITE_NR; site++)
-		ret->timeouts[FAULT_ORGANIC][site] = ret->c.timeouts[site];
+	for (unsigned int kind = 0; kind < FAULT_NR; kind++) {
+		for (unsigned int site = 0; site < SOAK_SITE_NR; site++) {
+			ret->timeouts[kind][site] = ret->c.timeouts[kind][site];
+			ret->deadlocks[kind][site] = ret->c.deadlocks[kind][site];
+		}
+	}
 	ret->violations[VIOLATION_DOUBLE_FREE] = ret->c.double_frees;
 	ret->violations[VIOLATION_STORAGE_DOUBLE_FREE] = ret->c.storage_freed_twice;
 	ret->violations[VIOLATION_OMEM] = ret->c.omem_mismatch;

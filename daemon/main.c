@@ -17,7 +17,7 @@ static int check(const struct config *config)
 	struct probe probe = { 0 };
 	int r;
 
-	if (probe_run(&probe) < 0)
+	if (probe_run(config->module, &probe) < 0)
 		return EXIT_INTERNAL;
 	if (config->json) {
 		r = probe_print_json(&probe, stdout) < 0 ? EXIT_INTERNAL : 0;

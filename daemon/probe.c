@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs all questions in order and keeps the answers: see probe.h. What is asked stands in
- * probe_system.c (files) and probe_ask.c (bpf); what follows from it in probe_mode.c.
+ * probe_system.c (files), probe_ask.c (bpf) and probe_module.c; what follows from it in
+ * probe_mode.c.
  */
 #include "probe.h"
 
@@ -109,19 +110,21 @@ static void ask(struct prober *p)
 	prober_bpf(p);
 	prober_functions(p);
 	prober_system(p);
+	prober_module(p);
 }
 
 static void prober_done(struct prober *p)
 {
+	free(p->facts.module_why);
 	kconfig_free(p->kconfig);
 	probe_btf_free(p->btf);
 	probe_free(p->probe);
 }
 
-int probe_run(struct probe *ret)
+int probe_run(const char *module, struct probe *ret)
 {
 	struct probe probe = { 0 };
-	_cleanup_(prober_done) struct prober p = { .probe = &probe };
+	_cleanup_(prober_done) struct prober p = { .probe = &probe, .module = module };
 	struct utsname uts;
 	int r;
 

@@ -20,14 +20,14 @@ enum probe_answer {
 };
 
 struct probe_item {
-	const char *group; /* "kernel", "hook", "function", "fault injection", "capability", ... */
+	const char *group; /* "kernel", "hooks", "fault injection", "module", ... */
 	const char *name;  /* "bpf_selem_unlink_nofail" */
 	enum probe_answer answer;
 	char *detail; /* one line, may be NULL */
 };
 
 struct probe_mode {
-	const char *name; /* "stall", "none" */
+	const char *name; /* "fail_function", "module", "stall", "none" */
 	bool injecting;
 	bool usable;
 	bool needs_accept_panic; /* not usable, but --accept-panic alone would make it so */
@@ -37,7 +37,7 @@ struct probe_mode {
 struct probe {
 	struct probe_item *items;
 	size_t n_items;
-	struct probe_mode modes[4];
+	struct probe_mode modes[8]; /* best first */
 	size_t n_modes;
 	/* Facts that the run itself needs. */
 	char release[65];
@@ -49,8 +49,11 @@ struct probe {
 	bool tas;	 /* rqspinlock takes the test-and-set path, as far as can be told */
 };
 
-/* Returns 0 or -errno; -ENOMEM only. What could not be found out is an item, not an error. */
-int probe_run(struct probe *ret);
+/*
+ * module is the file that the user named, or NULL; it is looked at, not loaded. Returns 0 or
+ * -errno; -ENOMEM only. What could not be found out is an item, not an error.
+ */
+int probe_run(const char *module, struct probe *ret);
 void probe_free(struct probe *probe);
 
 void probe_print(const struct probe *probe, FILE *out);

@@ -172,7 +172,7 @@ static void ask_function(struct prober *p, int i)
 
 void prober_functions(struct prober *p)
 {
-	p->group = "functions that stall needs";
+	p->group = "functions that injection needs";
 	for (int i = 0; i < PROBE_FUNCTION_NR; i++) {
 		if (!probe_functions[i].required)
 			p->group = "functions that sharpen the ledger";

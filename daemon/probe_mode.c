@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "inject/kmod/rqspinlock_fault.h"
 #include "util.h"
 
 #define NOFAIL "bpf_selem_unlink_nofail"
@@ -213,46 +214,136 @@ static void panic_needs(struct sentences *s, const struct probe_facts *facts)
 		    (unsigned long long)facts->warn_limit);
 }
 
-static void stall_needs(struct sentences *s, const struct probe_facts *facts)
+/* What every mode that injects needs: the oracles are the same. */
+static void injecting_needs(struct sentences *s, const struct probe_facts *facts)
 {
 	common_needs(s, facts);
 	if (nofail_needs(s, facts) && could_attach(facts) && !ledger_is_blind(facts))
 		function_needs(s, facts);
+}
+
+static void stall_needs(struct sentences *s, const struct probe_facts *facts)
+{
+	injecting_needs(s, facts);
 	if (facts->cpus_online == 1)
 		say(s, "Only 1 CPU is online: a stalled holder needs a waiter on another CPU; give "
 		       "the machine 2 CPUs or use --inject=none.");
 }
 
-static int finish(struct sentences *s, struct probe_mode *mode)
+/* The module is loaded: all that is left to do is to open its device. */
+static void device_needs(struct sentences *s, const struct probe_facts *facts)
 {
-	if (s->failed) {
-		sentences_free(s);
+	if (facts->module_device_error)
+		say(s,
+		    RQF_MODULE " is loaded, but " RQF_DEVICE " cannot be opened (%s): run as root "
+			       "with /dev mounted.",
+		    strerror(-facts->module_device_error));
+}
+
+static void load_needs(struct sentences *s, const struct probe_facts *facts)
+{
+	if (facts->modules == PROBE_NO) {
+		say(s, "CONFIG_MODULES is off in this kernel, so it loads no module: use "
+		       "--inject=stall, or boot a kernel built with it.");
+		return;
+	}
+	if (facts->modules_disabled)
+		say(s, "kernel.modules_disabled=1 forbids loading " RQF_MODULE " until the next "
+		       "boot: reboot, and load it before that is set.");
+	if (facts->cap_sys_module == PROBE_NO)
+		say(s, "CAP_SYS_MODULE is missing: run as root, grant it, or load " RQF_MODULE
+		       " beforehand.");
+	if (facts->module_why)
+		say(s, "%s.", facts->module_why);
+}
+
+static void module_needs(struct sentences *s, const struct probe_facts *facts)
+{
+	injecting_needs(s, facts);
+	if (!facts->x86_64) {
+		say(s, RQF_MODULE " is for x86-64 only: use --inject=stall.");
+		return;
+	}
+	if (facts->present[probe_function_index(NOFAIL)] != PROBE_NO && facts->slowpath == PROBE_NO)
+		say(s, "resilient_queued_spin_lock_slowpath(), which " RQF_MODULE " diverts, does "
+		       "not exist in this kernel: use --inject=stall.");
+	if (facts->kprobes == PROBE_NO)
+		say(s, "CONFIG_KPROBES is off in this kernel, and " RQF_MODULE " works by kprobes: "
+		       "use --inject=stall, or boot a kernel built with it.");
+	if (facts->module_loaded)
+		device_needs(s, facts);
+	else
+		load_needs(s, facts);
+}
+
+static void fail_function_needs(struct sentences *s, const struct probe_facts *facts)
+{
+	module_needs(s, facts);
+	if (facts->error_injection == PROBE_NO)
+		say(s, "CONFIG_FUNCTION_ERROR_INJECTION is off in this kernel: use "
+		       "--inject=module, or boot one built with it.");
+	if (facts->fail_function == PROBE_NO)
+		say(s, "CONFIG_FAIL_FUNCTION is off in this kernel: use --inject=module, or boot "
+		       "one built with it.");
+	if (facts->error_injection == PROBE_NO || facts->fail_function == PROBE_NO)
+		return;
+	if (!facts->debugfs)
+		say(s, "debugfs is not mounted: mount -t debugfs debugfs /sys/kernel/debug, or use "
+		       "--inject=module.");
+	else if (facts->locked_down)
+		say(s, "This kernel is locked down, so debugfs cannot be written: boot without "
+		       "lockdown (Secure Boot).");
+	else if (facts->fail_function_error)
+		say(s,
+		    "/sys/kernel/debug/fail_function cannot be written (%s): run as root, or use "
+		    "--inject=module.",
+		    strerror(-facts->fail_function_error));
+}
+
+/* Best first. */
+static const struct {
+	const char *name;
+	void (*needs)(struct sentences *s, const struct probe_facts *facts);
+	bool injecting;
+} modes[] = {
+	{ "fail_function", fail_function_needs, true },
+	{ "module", module_needs, true },
+	{ "stall", stall_needs, true },
+	{ "none", common_needs, false },
+};
+
+static int decide(size_t i, const struct probe_facts *facts, struct probe_mode *ret)
+{
+	struct sentences s = { 0 };
+	bool all_but_panic;
+
+	modes[i].needs(&s, facts);
+	all_but_panic = !s.text;
+	if (modes[i].injecting)
+		panic_needs(&s, facts);
+	if (s.failed) {
+		sentences_free(&s);
 		return -ENOMEM;
 	}
-	mode->usable = !s->text;
-	mode->missing = s->text;
+	*ret = (struct probe_mode){
+		.name = modes[i].name,
+		.injecting = modes[i].injecting,
+		.usable = !s.text,
+		.needs_accept_panic = all_but_panic && s.text,
+		.missing = s.text,
+	};
 	return 0;
 }
 
 int probe_decide(const struct probe_facts *facts, struct probe *ret)
 {
-	struct sentences stall = { 0 }, none = { 0 };
-	bool all_but_panic;
-	int r;
+	_Static_assert(ARRAY_SIZE(modes) <= ARRAY_SIZE(ret->modes), "room for all modes");
 
-	stall_needs(&stall, facts);
-	all_but_panic = !stall.text;
-	panic_needs(&stall, facts);
-	common_needs(&none, facts);
+	for (ret->n_modes = 0; ret->n_modes < ARRAY_SIZE(modes); ret->n_modes++) {
+		int r = decide(ret->n_modes, facts, &ret->modes[ret->n_modes]);
 
-	ret->modes[0] = (struct probe_mode){ .name = "stall", .injecting = true };
-	ret->modes[1] = (struct probe_mode){ .name = "none" };
-	ret->n_modes = 2;
-	r = finish(&stall, &ret->modes[0]);
-	if (r < 0) {
-		sentences_free(&none);
-		return r;
+		if (r < 0)
+			return r;
 	}
-	ret->modes[0].needs_accept_panic = all_but_panic && !ret->modes[0].usable;
-	return finish(&none, &ret->modes[1]);
+	return 0;
 }

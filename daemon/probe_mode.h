@@ -15,7 +15,7 @@
 /* A kernel function that programs of ours attach to. */
 struct probe_function {
 	const char *name;
-	bool required; /* by stall */
+	bool required; /* by every mode that injects */
 };
 
 #define PROBE_FUNCTION_NR 21
@@ -38,9 +38,23 @@ struct probe_facts {
 	enum probe_answer present[PROBE_FUNCTION_NR];	 /* out of line */
 	enum probe_answer attachable[PROBE_FUNCTION_NR]; /* by fentry */
 	enum probe_answer rqspinlock;			 /* resilient spinlocks exist */
+	enum probe_answer slowpath;			 /* the function that the module diverts */
 	unsigned int cpus_online;			 /* 0: unknown */
 	bool panic_on_warn;
 	uint64_t warn_limit; /* the kernel panics after so many warnings; 0: never */
+	bool x86_64;
+	enum probe_answer kprobes; /* CONFIG_KPROBES */
+	enum probe_answer modules; /* CONFIG_MODULES */
+	bool modules_disabled;	   /* kernel.modules_disabled */
+	bool locked_down;
+	enum probe_answer cap_sys_module;
+	bool module_loaded;
+	int module_device_error; /* of /dev/rqspinlock_fault, when loaded: 0 or -errno */
+	char *module_why;	 /* why the kernel would not take the module; NULL: it would */
+	bool debugfs;
+	enum probe_answer error_injection; /* CONFIG_FUNCTION_ERROR_INJECTION */
+	enum probe_answer fail_function;   /* CONFIG_FAIL_FUNCTION */
+	int fail_function_error;	   /* of writing to its directory: 0 or -errno */
 };
 
 /* Fill modes and n_modes of *ret. Returns 0 or -ENOMEM. */

@@ -52,9 +52,9 @@ static void print_item(const struct probe_item *item, int width, FILE *out)
 static void print_mode(const struct probe_mode *mode, FILE *out)
 {
 	if (mode->usable)
-		fprintf(out, "  %-6s usable\n", mode->name);
+		fprintf(out, "  %-13s  usable\n", mode->name);
 	else
-		fprintf(out, "  %-6s not usable: %s\n", mode->name, mode->missing);
+		fprintf(out, "  %-13s  not usable: %s\n", mode->name, mode->missing);
 }
 
 void probe_print(const struct probe *probe, FILE *out)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What files and the C library tell about the kernel and the machine: release, LSMs, CPUs and
- * rqspinlock's path, capabilities, panics, sanitizers, fault injection, modules. A file that is
- * missing or forbidden is an answer, with what to do about it.
+ * rqspinlock's path, capabilities, panics, sanitizers. A file that is missing or forbidden is an
+ * answer, with what to do about it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,10 +16,7 @@
 #include "probe_bpf.h"
 #include "prober.h"
 
-#define FAIL_FUNCTION "/sys/kernel/debug/fail_function"
-#define INJECTABLE    "/sys/kernel/debug/error_injection/list"
-#define LSM_LIST      "/sys/kernel/security/lsm"
-#define LOCKDOWN      "/sys/kernel/security/lockdown"
+#define LSM_LIST "/sys/kernel/security/lsm"
 
 static bool is_mounted(const char *path, long magic)
 {
@@ -308,6 +305,8 @@ void prober_capabilities(struct prober *p)
 		{ "CAP_SYS_RESOURCE", CAP_SYS_RESOURCE,
 		  "more file descriptors than the hard limit" },
 		{ "CAP_SYSLOG", CAP_SYSLOG, "reading the kernel log" },
+		{ "CAP_SYS_MODULE", CAP_SYS_MODULE,
+		  "loading rqspinlock_fault, unless it is loaded already" },
 		{ "CAP_SYS_ADMIN", CAP_SYS_ADMIN,
 		  "seeing that no BPF program of a check stays behind" },
 	};
@@ -319,6 +318,7 @@ void prober_capabilities(struct prober *p)
 			   wanted[i].use);
 	p->facts.cap_bpf = holds(caps, CAP_BPF);
 	p->facts.cap_perfmon = holds(caps, CAP_PERFMON);
+	p->facts.cap_sys_module = holds(caps, CAP_SYS_MODULE);
 	/* CAP_SYS_ADMIN includes both. */
 	if (holds(caps, CAP_SYS_ADMIN) == PROBE_YES) {
 		p->facts.cap_bpf = PROBE_YES;
@@ -346,8 +346,7 @@ static void ask_mounts(struct prober *p)
 	add_mount(p, "securityfs", "/sys/kernel/security", p->securityfs);
 }
 
-/* A path of debugfs: no answer while that is not mounted or not ours to read. */
-static enum probe_answer debugfs_has(const struct prober *p, const char *path)
+enum probe_answer prober_debugfs_has(const struct prober *p, const char *path)
 {
 	if (!p->debugfs)
 		return PROBE_UNKNOWN;
@@ -356,9 +355,9 @@ static enum probe_answer debugfs_has(const struct prober *p, const char *path)
 	return errno == ENOENT ? PROBE_NO : PROBE_UNKNOWN;
 }
 
-static void add_debugfs(struct prober *p, const char *name, const char *path)
+void prober_add_debugfs(struct prober *p, const char *name, const char *path)
 {
-	enum probe_answer answer = debugfs_has(p, path);
+	enum probe_answer answer = prober_debugfs_has(p, path);
 
 	if (answer == PROBE_UNKNOWN)
 		prober_add(p, name, answer, "%s",
@@ -385,11 +384,10 @@ static void ask_log(struct prober *p)
 {
 	p->group = "kernel log";
 	ask_kmsg(p);
-	add_debugfs(p, "clear_warn_once", "/sys/kernel/debug/clear_warn_once");
+	prober_add_debugfs(p, "clear_warn_once", "/sys/kernel/debug/clear_warn_once");
 }
 
-/* Is /proc mounted? If not, a missing file tells nothing about the kernel. */
-static bool has_sysctls(void)
+bool prober_has_sysctls(void)
 {
 	return !access("/proc/sys/kernel", F_OK);
 }
@@ -400,7 +398,7 @@ static uint64_t add_sysctl(struct prober *p, const char *name, const char *path)
 	uint64_t value = 0;
 	int r = read_file_u64(path, &value);
 
-	if (r == -ENOENT && has_sysctls())
+	if (r == -ENOENT && prober_has_sysctls())
 		prober_add(p, name, PROBE_NO, "not in this kernel");
 	else if (r < 0)
 		prober_add(p, name, PROBE_UNKNOWN, "%s: %s", path, strerror(-r));
@@ -429,7 +427,7 @@ static void ask_sysctls(struct prober *p)
 
 static void ask_sanitizers(struct prober *p)
 {
-	enum probe_answer kmemleak = debugfs_has(p, "/sys/kernel/debug/kmemleak");
+	enum probe_answer kmemleak = prober_debugfs_has(p, "/sys/kernel/debug/kmemleak");
 
 	if (kmemleak == PROBE_UNKNOWN)
 		kmemleak = either(prober_option(p, "CONFIG_DEBUG_KMEMLEAK"),
@@ -440,78 +438,8 @@ static void ask_sanitizers(struct prober *p)
 		either(prober_option(p, "CONFIG_KASAN"), prober_listed(p, "kasan_report")));
 	prober_add_plain(p, "kmemleak", kmemleak);
 	prober_add_plain(p, "lockdep",
-			 has_sysctls() ? prober_answer(!access("/proc/lockdep", F_OK))
-				       : PROBE_UNKNOWN);
-}
-
-static void ask_injectable(struct prober *p)
-{
-	static const char name[] = "rqspinlock injectable";
-	_cleanup_free_ char *list = NULL;
-	int r = p->debugfs ? read_file(INJECTABLE, &list, NULL) : -ENODEV;
-
-	if (r == -ENODEV)
-		prober_add(p, name, PROBE_UNKNOWN, "debugfs is not mounted");
-	else if (r == -ENOENT)
-		prober_add(p, name, PROBE_NO,
-			   "this kernel has no error-injection list "
-			   "(CONFIG_FUNCTION_ERROR_INJECTION)");
-	else if (r < 0)
-		prober_add(p, name, PROBE_UNKNOWN, INJECTABLE ": %s", strerror(-r));
-	else
-		prober_add(p, name,
-			   prober_answer(strstr(list, "resilient_queued_spin_lock_slowpath") ||
-					 strstr(list, "resilient_tas_spin_lock")),
-			   "on the kernel's error-injection list");
-}
-
-static void ask_fault_injection(struct prober *p)
-{
-	p->group = "fault injection (not used by this version)";
-	add_debugfs(p, "fail_function", FAIL_FUNCTION);
-	ask_injectable(p);
-	prober_add_option(p, "CONFIG_FAIL_FUNCTION");
-	prober_add_option(p, "CONFIG_FUNCTION_ERROR_INJECTION");
-	prober_add_option(p, "CONFIG_FAULT_INJECTION_STACKTRACE_FILTER");
-	prober_add_option(p, "CONFIG_BPF_KPROBE_OVERRIDE");
-	prober_add_option(p, "CONFIG_KPROBES");
-}
-
-static void ask_lockdown(struct prober *p)
-{
-	_cleanup_free_ char *text = NULL;
-	int r = read_file(LOCKDOWN, &text, NULL);
-
-	if (!p->securityfs)
-		prober_add(p, "lockdown", PROBE_UNKNOWN, "securityfs is not mounted");
-	else if (r == -ENOENT)
-		prober_add(p, "lockdown", PROBE_NO, "not among the LSMs");
-	else if (r < 0)
-		prober_add(p, "lockdown", PROBE_UNKNOWN, LOCKDOWN ": %s", strerror(-r));
-	else {
-		chomp(text);
-		prober_add(p, "lockdown", prober_answer(!strstr(text, "[none]")), "%s", text);
-	}
-}
-
-static void ask_modules(struct prober *p)
-{
-	uint64_t disabled;
-	int r = read_file_u64("/proc/sys/kernel/modules_disabled", &disabled);
-
-	p->group = "modules (not used by this version)";
-	if (r == -ENOENT && has_sysctls())
-		prober_add(p, "loading", PROBE_NO, "the kernel is built without CONFIG_MODULES");
-	else if (r < 0)
-		prober_add(p, "loading", PROBE_UNKNOWN, "kernel.modules_disabled: %s",
-			   strerror(-r));
-	else if (disabled)
-		prober_add(p, "loading", PROBE_NO,
-			   "kernel.modules_disabled=1, until the next boot");
-	else
-		prober_add(p, "loading", PROBE_YES, "kernel.modules_disabled=0");
-	prober_add_option(p, "CONFIG_MODULE_SIG_FORCE");
-	ask_lockdown(p);
+			 prober_has_sysctls() ? prober_answer(!access("/proc/lockdep", F_OK))
+					      : PROBE_UNKNOWN);
 }
 
 void prober_system(struct prober *p)
@@ -520,6 +448,4 @@ void prober_system(struct prober *p)
 	ask_sysctls(p);
 	ask_sanitizers(p);
 	ask_mounts(p);
-	ask_fault_injection(p);
-	ask_modules(p);
 }

@@ -19,8 +19,9 @@ struct btf;
 
 struct prober {
 	struct probe *probe;
-	size_t capacity; /* of probe->items */
-	int error;	 /* sticks: 0 or -ENOMEM */
+	size_t capacity;    /* of probe->items */
+	int error;	    /* sticks: 0 or -ENOMEM */
+	const char *module; /* the file that the user named, or NULL */
 	const char *group;
 	struct probe_facts facts;
 	struct kconfig *kconfig; /* NULL: not to be had */
@@ -48,6 +49,13 @@ void prober_add_option(struct prober *p, const char *name);
 /* Whether kallsyms lists it; PROBE_UNKNOWN when kallsyms could not be read. */
 enum probe_answer prober_listed(const struct prober *p, const char *name);
 
+/* A path of debugfs: no answer while that is not mounted or not ours to read. */
+enum probe_answer prober_debugfs_has(const struct prober *p, const char *path);
+void prober_add_debugfs(struct prober *p, const char *name, const char *path);
+
+/* Is /proc mounted? If not, a missing file tells nothing about the kernel. */
+bool prober_has_sysctls(void);
+
 static inline enum probe_answer prober_answer(bool yes)
 {
 	return yes ? PROBE_YES : PROBE_NO;
@@ -60,5 +68,6 @@ void prober_system(struct prober *p);
 void prober_capabilities(struct prober *p);
 void prober_bpf(struct prober *p); /* probe_ask.c */
 void prober_functions(struct prober *p);
+void prober_module(struct prober *p); /* probe_module.c */
 
 #endif

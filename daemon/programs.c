@@ -16,15 +16,17 @@
 #include "soak.skel.h"
 #include "util.h"
 
-#define LINKS_MAX 48
+#define LINKS_MAX 64
 
 /*
  * Both copies are skipped at once when two tasks were preempted in them on one CPU: 13 times in 5
  * million frees in an emulated guest that shared its cores with another.
  */
-#define EVENTS_PER_BLIND 200000
+#define FREES_PER_BLIND	 200000
+#define BIRTHS_PER_BLIND 1000 /* a birth that was not seen proves nothing wrong either */
 
 #define PAIR_KVFREE 1
+#define PAIR_BIRTH  11 /* the only one that is not of frees */
 
 struct part_program {
 	const char *name;
@@ -43,8 +45,8 @@ struct part_program {
 static const struct part_program part_programs[] = {
 	{ "kvfree_a", PART_LEDGER, false, PAIR_KVFREE },
 	{ "kvfree_b", PART_LEDGER, false, PAIR_KVFREE },
-	{ "selem_alloc_a", PART_LEDGER, true, 0 },
-	{ "selem_alloc_b", PART_LEDGER, true, 0 },
+	{ "selem_alloc_a", PART_LEDGER, true, PAIR_BIRTH },
+	{ "selem_alloc_b", PART_LEDGER, true, PAIR_BIRTH },
 	{ "storage_alloc_a", PART_LEDGER, true, 0 },
 	{ "storage_alloc_b", PART_LEDGER, true, 0 },
 	{ "selem_trace_a", PART_LEDGER, false, 2 },
@@ -65,10 +67,13 @@ static const struct part_program part_programs[] = {
 	{ "selem_call_b", PART_LEDGER, false, 9 },
 	{ "storage_call_a", PART_LEDGER, false, 10 },
 	{ "storage_call_b", PART_LEDGER, false, 10 },
-	{ "nofail_enter", PART_LEDGER, false, 0 },
-	{ "nofail_exit", PART_LEDGER, false, 0 },
+	{ "nofail_enter_a", PART_LEDGER, false, 0 },
+	{ "nofail_enter_b", PART_LEDGER, false, 0 },
+	{ "nofail_exit_a", PART_LEDGER, false, 0 },
+	{ "nofail_exit_b", PART_LEDGER, false, 0 },
 	{ "destroy_enter", PART_LEDGER, false, 0 },
-	{ "destroy_exit", PART_LEDGER, false, 0 },
+	{ "destroy_exit_a", PART_LEDGER, false, 0 },
+	{ "destroy_exit_b", PART_LEDGER, false, 0 },
 	{ "map_free_enter_a", PART_LEDGER, true, 0 },
 	{ "map_free_enter_b", PART_LEDGER, true, 0 },
 	{ "map_free_exit_a", PART_LEDGER, true, 0 },
@@ -87,7 +92,7 @@ static const struct part_program part_programs[] = {
 	{ "stall_bucket", PART_STALL, true, 0 },
 };
 
-#define PAIRS_MAX 11
+#define PAIRS_MAX 12
 
 static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium",
 						      "value_large" };
@@ -448,9 +453,11 @@ uint64_t programs_map_frees_done(const struct programs *p)
 	return done;
 }
 
-uint64_t programs_misses(const struct programs *p, uint64_t events, uint64_t *ret_blind)
+/* How often each program was skipped; of a pair's two counts the smaller one. */
+static uint64_t read_misses(const struct programs *p, uint64_t least[PAIRS_MAX])
 {
-	uint64_t total = 0, most = 0, least[PAIRS_MAX], seen[PAIRS_MAX] = { 0 };
+	bool seen[PAIRS_MAX] = { 0 };
+	uint64_t total = 0;
 
 	for (size_t i = 0; i < p->n_links; i++) {
 		unsigned int pair = p->linked[i]->pair;
@@ -460,15 +467,23 @@ uint64_t programs_misses(const struct programs *p, uint64_t events, uint64_t *re
 		if (bpf_obj_get_info_by_fd(p->prog_fds[i], &info, &len))
 			continue;
 		total += info.recursion_misses;
-		if (!pair)
-			continue;
-		least[pair] = seen[pair]++ ? MIN(least[pair], info.recursion_misses)
-					   : info.recursion_misses;
+		least[pair] = seen[pair] ? MIN(least[pair], info.recursion_misses)
+					 : info.recursion_misses;
+		seen[pair] = true;
 	}
-	for (unsigned int pair = 1; pair < PAIRS_MAX; pair++)
-		most += seen[pair] ? least[pair] : 0;
-	*ret_blind = MIN(most, events / EVENTS_PER_BLIND);
 	return total;
+}
+
+void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
+		     struct programs_misses *ret)
+{
+	uint64_t least[PAIRS_MAX] = { 0 }, most = 0;
+
+	ret->total = read_misses(p, least);
+	for (unsigned int pair = PAIR_KVFREE; pair < PAIR_BIRTH; pair++)
+		most += least[pair];
+	ret->frees_blind = MIN(most, frees / FREES_PER_BLIND);
+	ret->births_blind = MIN(least[PAIR_BIRTH], births / BIRTHS_PER_BLIND);
 }
 
 size_t programs_mapped_bytes(const struct programs *p)

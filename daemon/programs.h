@@ -63,10 +63,17 @@ uint64_t programs_map_frees_done(const struct programs *programs);
 
 /*
  * Times that the kernel skipped one of our programs because it was running already
- * (bpf_prog_info.recursion_misses). *ret_blind: how many of so many free events may have gone past
- * both copies without being a surprise: 1 in 200,000, and never more than were skipped.
+ * (bpf_prog_info.recursion_misses), and how many of so many frees and births of selems may have
+ * gone past both copies without being a surprise: a small share, and never more than were skipped.
  */
-uint64_t programs_misses(const struct programs *programs, uint64_t events, uint64_t *ret_blind);
+struct programs_misses {
+	uint64_t total; /* all programs together */
+	uint64_t frees_blind;
+	uint64_t births_blind;
+};
+
+void programs_misses(const struct programs *programs, uint64_t frees, uint64_t births,
+		     struct programs_misses *ret);
 
 /* Bytes of the shared tables: mapped into this process, charged to it, apart from its own RSS. */
 size_t programs_mapped_bytes(const struct programs *programs);

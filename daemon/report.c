@@ -17,33 +17,28 @@
 
 #include "build_config.h"
 #include "config.h"
+#include "coverage.h"
 #include "util.h"
 
 #define KERNEL_TEXT_MAX 8192 /* bytes of one kernel log report */
 
-/* Which kinds of failed locks each value of --inject makes, and how a reader is told. */
-static const struct backend {
-	const char *name;
-	bool kinds[FAULT_NR];
-	const char *notice;
-} backends[] = {
-	{ "stall",
-	  { [FAULT_ORGANIC] = true },
-	  "organic (real holders stalled by BPF programs, no forced error)" },
-};
+#define MISSING_SHOWN 6 /* cells that the closing table names of a kind */
 
-static const struct backend *find_backend(const struct snapshot *s)
-{
-	for (size_t i = 0; s->inject && i < ARRAY_SIZE(backends); i++) {
-		if (!strcmp(s->inject, backends[i].name))
-			return &backends[i];
-	}
-	return NULL;
-}
+/* How a reader is told of each kind of fault. */
+static const char *const kind_notices[FAULT_NR] = {
+	[FAULT_ORGANIC] = "organic (real holders stalled by BPF programs, no forced error)",
+	[FAULT_CONTENDED] = "contended (real holders, and their waiters failed early)",
+	[FAULT_FORCED] = "forced (locks failed that nobody need have held)",
+};
 
 static bool is_injecting(const struct snapshot *s)
 {
-	return s->inject && *s->inject && strcmp(s->inject, "none");
+	return *s->inject && strcmp(s->inject, "none");
+}
+
+static bool was_forced(const struct snapshot *s)
+{
+	return s->kinds[FAULT_FORCED] || snapshot_failures(s, FAULT_FORCED);
 }
 
 static double seconds(uint64_t ns)
@@ -178,36 +173,103 @@ static void put_identity(struct doc *d, struct json_object *root, const struct s
 	put_real(d, root, "duration_s", seconds(s->elapsed_ns));
 }
 
+static void put_backends(struct doc *d, struct json_object *inject, const struct snapshot *s)
+{
+	struct json_object *names = put_array(d, inject, "backends");
+	char text[sizeof(s->inject)];
+	char *rest = text, *name;
+
+	if (!is_injecting(s))
+		return;
+	snprintf(text, sizeof(text), "%s", s->inject);
+	while ((name = strsep(&rest, ","))) {
+		if (*name)
+			append(d, names, new_text(name, strlen(name)));
+	}
+}
+
 static void put_inject(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
 	struct json_object *inject = put_object(d, root, "inject");
-	struct json_object *names = put_array(d, inject, "backends");
-	struct json_object *kinds = put_array(d, inject, "kinds");
-	const struct backend *backend = find_backend(s);
+	struct json_object *kinds;
 
-	if (is_injecting(s))
-		append(d, names, new_text(s->inject, strlen(s->inject)));
-	for (unsigned int i = 0; backend && i < FAULT_NR; i++) {
-		if (backend->kinds[i])
+	put_backends(d, inject, s);
+	kinds = put_array(d, inject, "kinds");
+	for (unsigned int i = 0; i < FAULT_NR; i++) {
+		if (s->kinds[i])
 			append(d, kinds, json_object_new_string(fault_kind_name(i)));
 	}
 }
 
+static void put_sites(struct doc *d, struct json_object *parent, const char *key,
+		      const uint64_t *values)
+{
+	struct json_object *sites = put_object(d, parent, key);
+
+	for (unsigned int i = 0; i < SOAK_SITE_NR; i++)
+		put_number(d, sites, site_name(i), values[i]);
+}
+
+static void put_faults(struct doc *d, struct json_object *parent, const char *key,
+		       const uint64_t values[FAULT_NR][SOAK_SITE_NR])
+{
+	struct json_object *kinds = put_object(d, parent, key);
+
+	for (unsigned int k = 0; k < FAULT_NR; k++)
+		put_sites(d, kinds, fault_kind_name(k), values[k]);
+}
+
 static void put_lock_failures(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
-	struct json_object *timeouts = put_object(d, root, "timeouts");
-	struct json_object *deadlocks = put_object(d, root, "deadlocks");
+	put_faults(d, root, "timeouts", s->timeouts);
+	put_faults(d, root, "deadlocks", s->deadlocks);
+}
 
-	for (unsigned int k = 0; k < FAULT_NR; k++) {
-		struct json_object *t = put_object(d, timeouts, fault_kind_name(k));
-		struct json_object *e = put_object(d, deadlocks, fault_kind_name(k));
+static void put_site_names(struct doc *d, struct json_object *parent, const char *key,
+			   unsigned int sites)
+{
+	struct json_object *array = put_array(d, parent, key);
 
-		for (unsigned int i = 0; i < SOAK_SITE_NR; i++) {
-			put_number(d, t, site_name(i), s->timeouts[k][i]);
-			/* The counters do not tell kinds apart: nothing forces deadlocks yet. */
-			put_number(d, e, site_name(i), k == FAULT_ORGANIC ? s->c.deadlocks[i] : 0);
-		}
+	for (unsigned int i = 0; i < SOAK_SITE_NR; i++) {
+		if (sites & (1u << i))
+			append(d, array, json_object_new_string(site_name(i)));
 	}
+}
+
+static void put_module_troubles(struct doc *d, struct json_object *module,
+				const struct snapshot_module *m)
+{
+	put_number(d, module, "missed", m->missed);
+	put_number(d, module, "hidden", m->hidden);
+	put_number(d, module, "crowded", m->crowded);
+	put_number(d, module, "evicted", m->evicted);
+	put_number(d, module, "refused", m->refused);
+	put_number(d, module, "strange", m->strange);
+	put(d, module, "held", json_object_new_int64(m->held));
+	put_number(d, module, "held_cpus", m->held_cpus);
+}
+
+static void put_module(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *module = put_object(d, root, "module");
+	const struct snapshot_module *m = &s->module;
+
+	put_bool(d, module, "present", m->present);
+	if (!m->present)
+		return;
+	put_bool(d, module, "armed", m->armed);
+	put_text(d, module, "decide", m->decide);
+	put_text(d, module, "error", snapshot_asked_error(s));
+	put_number(d, module, "probability_percent", m->probability);
+	put_number(d, module, "interval", m->interval);
+	put_number(d, module, "bursts", m->bursts);
+	put_site_names(d, module, "sites", m->sites);
+	put_site_names(d, module, "sites_available", m->sites_here);
+	put_sites(d, module, "calls", m->calls);
+	put_sites(d, module, "passed", m->passed);
+	put_faults(d, module, "timeouts", m->timeouts);
+	put_faults(d, module, "deadlocks", m->deadlocks);
+	put_module_troubles(d, module, m);
 }
 
 static void put_births(struct doc *d, struct json_object *root, const struct snapshot *s)
@@ -243,11 +305,13 @@ static void put_visits_of_side(struct doc *d, struct json_object *visits, const 
 
 	for (unsigned int b = 0; b < SOAK_LOCK_NR; b++) {
 		for (unsigned int l = 0; l < SOAK_LOCK_NR; l++) {
-			if (!s->c.visits[side][b][l])
+			uint64_t n = snapshot_visits(s, side, b, l);
+
+			if (!n)
 				continue;
 			snprintf(key, sizeof(key), "%s/%s", lock_result_name(b),
 				 lock_result_name(l));
-			put_number(d, results, key, s->c.visits[side][b][l]);
+			put_number(d, results, key, n);
 		}
 	}
 }
@@ -264,6 +328,89 @@ static void put_visits(struct doc *d, struct json_object *root, const struct sna
 	put_real(d, longest, "map_free", seconds(s->c.map_free_max_ns));
 	put_real(d, longest, "destroy", seconds(s->c.destroy_max_ns));
 	put_real(d, longest, "visit", seconds(s->c.visit_max_ns));
+}
+
+static struct json_object *append_cell(struct doc *d, struct json_object *array,
+				       const struct coverage_cell *cell)
+{
+	struct json_object *object = json_object_new_object();
+
+	append(d, array, object);
+	if (d->failed)
+		return NULL;
+	put_text(d, object, "side", side_name(cell->side));
+	put_text(d, object, "bucket", lock_result_name(cell->bucket));
+	put_text(d, object, "storage", lock_result_name(cell->storage));
+	put_text(d, object, "outcome", outcome_name(cell->outcome));
+	return object;
+}
+
+static void put_covered(struct doc *d, struct json_object *coverage, const struct snapshot *s)
+{
+	struct json_object *array = put_array(d, coverage, "covered");
+
+	for (unsigned int i = 0; i < COVERAGE_CELLS; i++) {
+		struct coverage_cell cell = coverage_cell(i);
+		struct json_object *object;
+
+		if (!coverage_visits(s, &cell))
+			continue;
+		object = append_cell(d, array, &cell);
+		put_text(d, object, "kind", cover_kind_name(cell.kind));
+		put_number(d, object, "visits", coverage_visits(s, &cell));
+		put_bool(d, object, "reachable", !coverage_unreachable(&cell));
+	}
+}
+
+static void put_missing(struct doc *d, struct json_object *coverage, const struct snapshot *s)
+{
+	struct json_object *array = put_array(d, coverage, "missing");
+	struct coverage_cell cells[COVERAGE_CELLS];
+
+	for (unsigned int kind = 0; kind < SOAK_COVER_KINDS; kind++) {
+		unsigned int n = coverage_missing(s, kind, cells, COVERAGE_CELLS);
+
+		for (unsigned int i = 0; i < n; i++)
+			put_text(d, append_cell(d, array, &cells[i]), "kind",
+				 cover_kind_name(kind));
+	}
+}
+
+/* Whatever the kind, so that each reason is one of the algorithm's. */
+static void put_unreachable(struct doc *d, struct json_object *coverage)
+{
+	struct json_object *array = put_array(d, coverage, "unreachable");
+
+	for (unsigned int i = 0; i < COVERAGE_CELLS; i += SOAK_COVER_KINDS) {
+		struct coverage_cell cell = coverage_cell(i);
+		const char *reason;
+
+		if (cell.bucket == SOAK_LOCK_EITHER || cell.storage == SOAK_LOCK_EITHER)
+			continue;
+		if (!coverage_is_failure(cell.bucket) && !coverage_is_failure(cell.storage))
+			cell.kind = SOAK_NO_FAULT;
+		reason = coverage_unreachable(&cell);
+		if (reason)
+			put_text(d, append_cell(d, array, &cell), "reason", reason);
+	}
+}
+
+static void put_coverage(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *coverage = put_object(d, root, "coverage");
+	struct json_object *summaries = put_object(d, coverage, "summary");
+
+	for (unsigned int kind = 0; kind < SOAK_COVER_KINDS; kind++) {
+		struct json_object *object = put_object(d, summaries, cover_kind_name(kind));
+		struct coverage_summary summary = coverage_summarize(s, kind);
+
+		put_number(d, object, "reachable", summary.reachable);
+		put_number(d, object, "covered", summary.covered);
+		put_number(d, object, "missing", summary.missing);
+	}
+	put_covered(d, coverage, s);
+	put_missing(d, coverage, s);
+	put_unreachable(d, coverage);
 }
 
 static void put_holes(struct doc *d, struct json_object *root, const struct snapshot *s)
@@ -388,6 +535,8 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 	put_lock_failures(&d, root, s);
 	put_births(&d, root, s);
 	put_visits(&d, root, s);
+	put_coverage(&d, root, s);
+	put_module(&d, root, s);
 	put_findings(&d, root, s);
 	put_kernel_log(&d, root, s, kmsg);
 	put_resources(&d, root, s);
@@ -496,26 +645,74 @@ static void row(FILE *out, const char *name)
 	fprintf(out, "  %-17s", name);
 }
 
+static void print_forced(FILE *out, const struct snapshot *s)
+{
+	if (was_forced(s))
+		fputs("FAULTS WERE FORCED: locks failed that nobody held; leaks that follow are "
+		      "predicted, not bugs\n",
+		      out);
+}
+
+static void print_kinds(FILE *out, const struct snapshot *s)
+{
+	const char *separator = "";
+
+	for (unsigned int k = 0; k < FAULT_NR; k++) {
+		if (!s->kinds[k])
+			continue;
+		fprintf(out, "%s%s", separator, kind_notices[k]);
+		separator = "; ";
+	}
+	fprintf(out, "%s\n", *separator ? "" : s->inject);
+}
+
+/* What failed and was not to: an injection that is not ours, or a kernel in trouble. */
+static void print_surprises(FILE *out, const struct snapshot *s)
+{
+	struct list list = { .out = out };
+
+	for (unsigned int k = 0; k < FAULT_NR; k++) {
+		uint64_t n = snapshot_failures(s, k);
+
+		if (!n || s->kinds[k])
+			continue;
+		if (!list.n)
+			fprintf(out, "NO%s FAULTS WERE INJECTED, and yet locks failed: ",
+				is_injecting(s) ? " SUCH" : "");
+		list_count(&list, fault_kind_name(k), n);
+	}
+	if (list.n)
+		list_end(&list);
+}
+
 static void print_faults(FILE *out, const struct snapshot *s)
 {
-	const struct backend *backend = find_backend(s);
-
-	if (is_injecting(s))
-		fprintf(out, "FAULTS WERE INJECTED: %s\n", backend ? backend->notice : s->inject);
-	else if (snapshot_timeouts(s))
-		fputs("NO FAULTS WERE INJECTED, and yet locks timed out\n", out);
+	print_forced(out, s);
+	if (is_injecting(s)) {
+		fputs("FAULTS WERE INJECTED: ", out);
+		print_kinds(out, s);
+	}
+	print_surprises(out, s);
 }
 
 static void print_run(FILE *out, const struct snapshot *s)
 {
+	const char *separator = " (";
 	char elapsed[32];
 
 	format_elapsed(elapsed, sizeof(elapsed), s->elapsed_ns);
 	row(out, "kernel");
 	fprintf(out, "%s on %s\n", s->kernel_release, s->cpu_model);
 	row(out, "run");
-	fprintf(out, "%s, seed %" PRIu64 ", inject %s\n", elapsed, s->seed,
-		s->inject ? s->inject : "none");
+	fprintf(out, "%s, seed %" PRIu64 ", inject %s", elapsed, s->seed,
+		*s->inject ? s->inject : "none");
+	for (unsigned int k = 0; k < FAULT_NR; k++) {
+		if (!s->kinds[k])
+			continue;
+		fprintf(out, "%s%s", separator, fault_kind_name(k));
+		separator = ", ";
+	}
+	fprintf(out, "%s\n", *separator == ',' ? ")" : "");
 }
 
 static void print_population(FILE *out, const struct snapshot *s)
@@ -550,7 +747,7 @@ static void print_visits(FILE *out, const struct snapshot *s)
 		uint64_t n = 0;
 
 		for (unsigned int j = 0; j < SOAK_LOCK_NR * SOAK_LOCK_NR; j++)
-			n += s->c.visits[sides[i]][j / SOAK_LOCK_NR][j % SOAK_LOCK_NR];
+			n += snapshot_visits(s, sides[i], j / SOAK_LOCK_NR, j % SOAK_LOCK_NR);
 		list_add(&list, "%s %" PRIu64 " (%llu lockless)", side_name(sides[i]), n,
 			 s->c.lockless[sides[i]]);
 	}
@@ -560,27 +757,217 @@ static void print_visits(FILE *out, const struct snapshot *s)
 		seconds(s->c.destroy_max_ns), seconds(s->c.visit_max_ns));
 }
 
+static void print_by_site(FILE *out, const char *name,
+			  const uint64_t values[FAULT_NR][SOAK_SITE_NR])
+{
+	struct list list = { .out = out };
+
+	row(out, name);
+	for (unsigned int k = 0; k < FAULT_NR; k++) {
+		for (unsigned int i = 0; i < SOAK_SITE_NR; i++) {
+			if (values[k][i])
+				list_add(&list, "%s %s %" PRIu64, fault_kind_name(k), site_name(i),
+					 values[k][i]);
+		}
+	}
+	list_end(&list);
+}
+
 static void print_lock_failures(FILE *out, const struct snapshot *s)
 {
-	struct list stalls = { .out = out }, timeouts = { .out = out }, deadlocks = { .out = out };
+	struct list stalls = { .out = out };
 
 	row(out, "holders stalled");
 	for (unsigned int i = 0; i < SOAK_SITE_NR; i++)
 		list_count(&stalls, site_name(i), s->c.stalls[i]);
 	list_end(&stalls);
-	row(out, "timeouts");
-	for (unsigned int i = 0; i < FAULT_NR * SOAK_SITE_NR; i++) {
-		uint64_t n = s->timeouts[i / SOAK_SITE_NR][i % SOAK_SITE_NR];
+	print_by_site(out, "timeouts", s->timeouts);
+	print_by_site(out, "deadlocks", s->deadlocks);
+}
 
-		if (n)
-			list_add(&timeouts, "%s %s %" PRIu64, fault_kind_name(i / SOAK_SITE_NR),
-				 site_name(i % SOAK_SITE_NR), n);
+static void print_module(FILE *out, const struct snapshot *s)
+{
+	const struct snapshot_module *m = &s->module;
+	struct list list = { .out = out };
+
+	if (!m->present)
+		return;
+	row(out, "module");
+	fprintf(out, "calls %" PRIu64 ", passed %" PRIu64 ", bursts %" PRIu64 "; %s decides",
+		snapshot_total(m->calls, SOAK_SITE_NR), snapshot_total(m->passed, SOAK_SITE_NR),
+		m->bursts, *m->decide ? m->decide : "nobody");
+	fprintf(out, ", error %s\n", snapshot_asked_error(s));
+	row(out, "module trouble");
+	list_count(&list, "missed", m->missed);
+	list_count(&list, "hidden", m->hidden);
+	list_count(&list, "crowded", m->crowded);
+	list_count(&list, "evicted", m->evicted);
+	list_count(&list, "refused", m->refused);
+	list_count(&list, "strange", m->strange);
+	if (m->held || m->held_cpus)
+		list_add(&list, "held %" PRId64 " on %" PRIu64 " CPUs", m->held, m->held_cpus);
+	list_end(&list);
+}
+
+#define MATRIX_RESULTS SOAK_LOCK_EITHER /* the results that are ones of their own */
+#define MATRIX_TEXT    72		/* three numbers of 64 bits */
+
+/* How to come by one element of a matrix, whatever the kind. */
+struct way {
+	uint64_t visits;
+	bool reachable;
+	bool wanted;
+};
+
+static struct way way_of(const struct snapshot *s, struct coverage_cell cell)
+{
+	struct way way = { 0 };
+
+	for (cell.kind = 0; cell.kind < SOAK_COVER_KINDS; cell.kind++) {
+		way.visits += coverage_visits(s, &cell);
+		way.reachable = way.reachable || !coverage_unreachable(&cell);
+		way.wanted = way.wanted || coverage_wanted(s, &cell);
 	}
-	list_end(&timeouts);
-	row(out, "deadlocks");
-	for (unsigned int i = 0; i < SOAK_SITE_NR; i++)
-		list_count(&deadlocks, site_name(i), s->c.deadlocks[i]);
-	list_end(&deadlocks);
+	return way;
+}
+
+/* "?" is what the algorithm does not do and the ledger has seen. */
+static void print_way(FILE *out, const struct way *way)
+{
+	if (!way->visits && !way->reachable)
+		fputc('-', out);
+	else
+		fprintf(out, "%" PRIu64 "%s", way->visits,
+			way->visits ? (way->reachable ? "" : "?") : (way->wanted ? "!" : ""));
+}
+
+/* "visits here/left/cmpxchg", or "-" when there is no way at all. */
+static void format_ways(char buf[MATRIX_TEXT], const struct snapshot *s, struct coverage_cell cell)
+{
+	FILE *out = fmemopen(buf, MATRIX_TEXT, "w");
+
+	*buf = '\0';
+	if (!out)
+		return;
+	for (cell.outcome = 0; cell.outcome < SOAK_OUTCOME_NR; cell.outcome++) {
+		struct way way = way_of(s, cell);
+
+		if (cell.outcome)
+			fputc('/', out);
+		print_way(out, &way);
+	}
+	fclose(out);
+	if (!strcmp(buf, "-/-/-"))
+		strcpy(buf, "-");
+}
+
+/* The first line holds the names of the columns. */
+struct matrix {
+	char text[MATRIX_RESULTS + 1][MATRIX_RESULTS][MATRIX_TEXT];
+};
+
+static void matrix_fill(struct matrix *m, const struct snapshot *s, enum soak_side side)
+{
+	for (unsigned int storage = 0; storage < MATRIX_RESULTS; storage++) {
+		snprintf(m->text[0][storage], MATRIX_TEXT, "%s%s", storage ? "" : "storage ",
+			 lock_result_name(storage));
+		for (unsigned int bucket = 0; bucket < MATRIX_RESULTS; bucket++) {
+			struct coverage_cell cell = { .side = side,
+						      .bucket = bucket,
+						      .storage = storage };
+
+			format_ways(m->text[bucket + 1][storage], s, cell);
+		}
+	}
+}
+
+static unsigned int matrix_width(const struct matrix *m, unsigned int column)
+{
+	unsigned int width = 0;
+
+	for (unsigned int i = 0; i <= MATRIX_RESULTS; i++)
+		width = MAX(width, (unsigned int)strlen(m->text[i][column]));
+	return width;
+}
+
+static void matrix_print_line(FILE *out, const struct matrix *m, unsigned int line)
+{
+	unsigned int last = MATRIX_RESULTS - 1;
+
+	for (unsigned int column = 0; column < last; column++)
+		fprintf(out, "%-*s", (int)matrix_width(m, column) + 2, m->text[line][column]);
+	fprintf(out, "%s\n", m->text[line][last]);
+}
+
+static uint64_t visits_in_doubt(const struct snapshot *s, enum soak_side side)
+{
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < SOAK_LOCK_NR; i++) {
+		n += snapshot_visits(s, side, SOAK_LOCK_EITHER, i);
+		if (i != SOAK_LOCK_EITHER)
+			n += snapshot_visits(s, side, i, SOAK_LOCK_EITHER);
+	}
+	return n;
+}
+
+static void print_matrix(FILE *out, const struct snapshot *s, enum soak_side side)
+{
+	struct matrix m;
+
+	matrix_fill(&m, s, side);
+	row(out, side_name(side));
+	matrix_print_line(out, &m, 0);
+	for (unsigned int bucket = 0; bucket < MATRIX_RESULTS; bucket++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), " bucket %s", lock_result_name(bucket));
+		row(out, name);
+		matrix_print_line(out, &m, bucket + 1);
+	}
+	if (visits_in_doubt(s, side)) {
+		row(out, " either");
+		fprintf(out, "%" PRIu64 " visits with a result that could not be seen\n",
+			visits_in_doubt(s, side));
+	}
+}
+
+static void print_coverage_of(FILE *out, const struct snapshot *s, unsigned int kind)
+{
+	struct coverage_summary summary = coverage_summarize(s, kind);
+	struct coverage_cell missing[MISSING_SHOWN];
+	struct list list = { .out = out };
+
+	row(out, "coverage");
+	fprintf(out, "%s %u/%u cells", cover_kind_name(kind), summary.covered, summary.reachable);
+	if (summary.missing)
+		fputs(", missing: ", out);
+	coverage_missing(s, kind, missing, MISSING_SHOWN);
+	for (unsigned int i = 0; i < MIN(summary.missing, MISSING_SHOWN); i++) {
+		char name[64];
+
+		coverage_describe(name, sizeof(name), &missing[i]);
+		list_add(&list, "%s", name);
+	}
+	if (summary.missing > MISSING_SHOWN)
+		fprintf(out, " and %u more", summary.missing - MISSING_SHOWN);
+	fputc('\n', out);
+}
+
+/* Where nothing was to fail, the numbers of visits say all. */
+static void print_coverage(FILE *out, const struct snapshot *s)
+{
+	if (!is_injecting(s) && !s->module.present)
+		return;
+	row(out, "matrix");
+	fputs("freed here/left/freed by cmpxchg; -: cannot be; 0!: missing; ?: should not be\n",
+	      out);
+	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
+		print_matrix(out, s, side);
+	for (unsigned int kind = 0; kind < SOAK_COVER_KINDS; kind++) {
+		if (kind == SOAK_NO_FAULT || s->kinds[kind])
+			print_coverage_of(out, s, kind);
+	}
 }
 
 static void print_findings(FILE *out, const struct snapshot *s)
@@ -684,10 +1071,13 @@ void report_print_end(FILE *out, const struct snapshot *s)
 	print_population(out, s);
 	print_visits(out, s);
 	print_lock_failures(out, s);
+	print_module(out, s);
+	print_coverage(out, s);
 	print_findings(out, s);
 	print_oracles(out, s);
 	print_resources(out, s);
 	print_reasons(out, s);
+	print_forced(out, s);
 	print_last_line(out, s);
 	fflush(out);
 }

@@ -30,9 +30,10 @@ int report_write(const char *dir, const struct snapshot *s, const struct config 
 void report_progress(char *buf, size_t size, const struct snapshot *s, const struct snapshot *prev);
 
 /*
- * The table (a line saying which faults were injected comes first), the reasons, the last line:
+ * The table (lines saying which faults were injected come first), the reasons, the last line:
  * "bpfsoakd: end of run: PASS|FAIL|INCONCLUSIVE kernel= cpu= elapsed= selems= lockless= timeouts=
- * holes= violations= misses= seed=". Its values hold no blanks: those of names become '_'.
+ * holes= violations= misses= seed=". Its values hold no blanks: those of names become '_'. When
+ * faults were forced, the line that says so stands first and once more before the last line.
  */
 void report_print_end(FILE *out, const struct snapshot *s);
 

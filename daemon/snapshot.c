@@ -38,6 +38,7 @@ static const char *const violation_names[] = {
 	[VIOLATION_VALUE] = "value",
 	[VIOLATION_KERNEL_LOG] = "kernel_log",
 	[VIOLATION_STUCK] = "stuck",
+	[VIOLATION_HELD] = "held",
 };
 _Static_assert(ARRAY_SIZE(violation_names) == VIOLATION_NR, "a violation has no name");
 
@@ -75,6 +76,9 @@ static const char *const site_names[] = {
 	[SOAK_SITE_UPDATE] = "update",
 	[SOAK_SITE_DELETE] = "delete",
 	[SOAK_SITE_CLONE] = "clone",
+	[SOAK_SITE_ALLOC] = "alloc",
+	[SOAK_SITE_CACHE] = "cache",
+	[SOAK_SITE_LINK_MAP] = "link_map",
 };
 _Static_assert(ARRAY_SIZE(site_names) == SOAK_SITE_NR, "a site has no name");
 
@@ -93,6 +97,13 @@ static const char *const lock_result_names[] = {
 	[SOAK_LOCK_EITHER] = "either",
 };
 _Static_assert(ARRAY_SIZE(lock_result_names) == SOAK_LOCK_NR, "a lock result has no name");
+
+static const char *const outcome_names[] = {
+	[SOAK_FREED_HERE] = "freed_here",
+	[SOAK_LEFT] = "left",
+	[SOAK_FREED_CMPXCHG] = "freed_by_cmpxchg",
+};
+_Static_assert(ARRAY_SIZE(outcome_names) == SOAK_OUTCOME_NR, "an outcome has no name");
 
 static const char *const owner_kind_names[] = {
 	[SOAK_SK] = "socket",
@@ -125,6 +136,16 @@ _Static_assert(ARRAY_SIZE(op_names) == SOAK_OP_NR, "an operation has no name");
 /* A value outside its enum can only come from a corrupt snapshot: say so, do not crash. */
 #define LOOKUP(names, i) \
 	((unsigned int)(i) < ARRAY_SIZE(names) && (names)[i] ? (names)[i] : "unknown")
+
+/* The counters of the shared header are unsigned long long, which is not uint64_t's type. */
+static uint64_t counter_total(const unsigned long long *values, unsigned int n)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		total += values[i];
+	return total;
+}
 
 const char *verdict_name(enum verdict v)
 {
@@ -176,6 +197,46 @@ const char *lock_result_name(enum soak_lock_result r)
 	return LOOKUP(lock_result_names, r);
 }
 
+const char *outcome_name(enum soak_outcome o)
+{
+	return LOOKUP(outcome_names, o);
+}
+
+const char *cover_kind_name(unsigned int k)
+{
+	return k == SOAK_NO_FAULT ? "none" : fault_kind_name(k);
+}
+
+uint64_t snapshot_visits(const struct snapshot *s, unsigned int side, unsigned int bucket,
+			 unsigned int storage)
+{
+	uint64_t total = 0;
+
+	for (unsigned int o = 0; o < SOAK_OUTCOME_NR; o++)
+		total += counter_total(s->c.coverage[side][bucket][storage][o], SOAK_COVER_KINDS);
+	return total;
+}
+
+uint64_t snapshot_deadlocks(const struct snapshot *s)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < FAULT_NR; i++)
+		total += snapshot_total(s->deadlocks[i], SOAK_SITE_NR);
+	return total;
+}
+
+uint64_t snapshot_failures(const struct snapshot *s, enum fault_kind kind)
+{
+	return snapshot_total(s->timeouts[kind], SOAK_SITE_NR) +
+	       snapshot_total(s->deadlocks[kind], SOAK_SITE_NR);
+}
+
+const char *snapshot_asked_error(const struct snapshot *s)
+{
+	return *s->asked_error ? s->asked_error : "either";
+}
+
 const char *owner_kind_name(enum soak_kind k)
 {
 	return LOOKUP(owner_kind_names, k);
@@ -197,16 +258,6 @@ const char *soak_op_name(enum soak_op o)
 }
 
 uint64_t snapshot_total(const uint64_t *values, unsigned int n)
-{
-	uint64_t total = 0;
-
-	for (unsigned int i = 0; i < n; i++)
-		total += values[i];
-	return total;
-}
-
-/* The counters of the shared header are unsigned long long, which is not uint64_t's type. */
-static uint64_t counter_total(const unsigned long long *values, unsigned int n)
 {
 	uint64_t total = 0;
 

@@ -21,14 +21,6 @@ enum verdict {
 	VERDICT_NR,
 };
 
-/* How a lock came to fail (docs/design.md): never mixed. Only organic exists without a module. */
-enum fault_kind {
-	FAULT_ORGANIC,
-	FAULT_CONTENDED,
-	FAULT_FORCED,
-	FAULT_NR,
-};
-
 enum hole_kind {
 	HOLE_SELEM,   /* a selem never freed */
 	HOLE_STORAGE, /* a bpf_local_storage never freed */
@@ -44,6 +36,7 @@ enum violation_kind {
 	VIOLATION_VALUE, /* a value read back is not the one stored */
 	VIOLATION_KERNEL_LOG,
 	VIOLATION_STUCK, /* a worker, a map_free or a destroy stopped making progress */
+	VIOLATION_HELD,	 /* rqspinlock's counts of held locks are not 0 after the run */
 	VIOLATION_NR,
 };
 
@@ -85,12 +78,37 @@ struct snapshot_worker {
 	uint64_t idle_ns; /* since its last progress */
 };
 
+/* The kernel module's own figures: inject/kmod/device.c. */
+struct snapshot_module {
+	bool present; /* and so the rest is meaningful */
+	bool armed;
+	char decide[16];	 /* who decides at the fault point: "self", "fail_function" */
+	char error[12];		 /* "timedout", "deadlk", "either" */
+	unsigned int sites;	 /* bits of enum soak_site, as now set */
+	unsigned int sites_here; /* bits: those that this kernel has */
+	uint64_t probability;	 /* percent, as now set */
+	uint64_t interval;
+	uint64_t bursts;			   /* so far */
+	uint64_t calls[SOAK_SITE_NR];		   /* acquisitions that came to the fault point */
+	uint64_t passed[SOAK_SITE_NR];		   /* of those, got their lock */
+	uint64_t timeouts[FAULT_NR][SOAK_SITE_NR]; /* its own count; organic: after the detour */
+	uint64_t deadlocks[FAULT_NR][SOAK_SITE_NR];
+	uint64_t missed;    /* probe hits that the kernel skipped */
+	uint64_t hidden;    /* slow path calls whose caller another kretprobe hid */
+	uint64_t crowded;   /* calls that found no frame */
+	uint64_t evicted;   /* frames taken over from another task within a second */
+	uint64_t refused;   /* a fault point returned what no lock returns */
+	uint64_t strange;   /* locks of a chosen call that were none of its own */
+	uint64_t held_cpus; /* CPUs whose count of held rqspinlocks is not 0, at this moment */
+	int64_t held;	    /* sum of these counts */
+};
+
 struct snapshot {
 	/* identity */
 	char kernel_release[65];
 	char cpu_model[64];
 	uint64_t seed;
-	const char *inject;    /* "stall", "none" */
+	char inject[48];       /* backends, "fail_function,stall" */
 	double start_realtime; /* seconds since the epoch */
 	double update_realtime;
 	uint64_t elapsed_ns;
@@ -109,17 +127,21 @@ struct snapshot {
 	uint64_t syscall_errors[SOAK_ERR_NR]; /* errno returned to the workers by bpf(2) */
 
 	/*
-	 * Timeouts by kind and site, the figures that are published: with the stall backend the
-	 * run loop copies c.timeouts to FAULT_ORGANIC. c.deadlocks are all published as organic.
+	 * Failed locks by kind and site, the figures that are published. Synthetic ones outside of
+	 * visits (update, delete, clone, alloc, cache, link_map) are the module's own count, since
+	 * some of them no caller is told of; all others are what the ledger saw.
 	 */
 	uint64_t timeouts[FAULT_NR][SOAK_SITE_NR];
+	uint64_t deadlocks[FAULT_NR][SOAK_SITE_NR];
+	struct snapshot_module module;
 	uint64_t stall_ns; /* current stall time */
 	uint64_t stalls;   /* holders stalled so far */
 
 	uint64_t holes[HOLE_NR][FAULT_NR];
 	uint64_t violations[VIOLATION_NR];
 	uint64_t misses[MISS_NR];
-	uint64_t frees_blind; /* frees that may have gone past both copies of a program */
+	uint64_t frees_blind;  /* frees that may have gone past both copies of a program */
+	uint64_t births_blind; /* the same of births */
 	uint64_t unjudged;    /* residuals whose history has gaps: neither hole nor violation */
 	uint64_t kmsg[KMSG_CLASS_NR];
 	enum oracle_state oracles[ORACLE_NR];
@@ -141,7 +163,11 @@ struct snapshot {
 				   */
 	uint64_t stats_write_errors;
 
-	bool injecting; /* an injecting backend was armed */
+	bool injecting;	      /* an injecting backend was armed */
+	bool kinds[FAULT_NR]; /* of faults that were asked for */
+	/* Of contended and forced ones, for the whole run: the module's knobs change meanwhile. */
+	unsigned int asked_sites; /* bits of enum soak_site; 0: all */
+	char asked_error[12];	  /* "timedout", "deadlk", "either"; "": either */
 	enum verdict verdict;
 	char reasons[SNAPSHOT_REASONS][200]; /* why not PASS, most important first */
 	unsigned int n_reasons;
@@ -154,6 +180,14 @@ uint64_t snapshot_owners(const struct snapshot *s);
 uint64_t snapshot_violations(const struct snapshot *s);
 uint64_t snapshot_holes(const struct snapshot *s);
 uint64_t snapshot_timeouts(const struct snapshot *s);
+uint64_t snapshot_deadlocks(const struct snapshot *s);
+/* Of one kind, timeouts and deadlocks together. */
+uint64_t snapshot_failures(const struct snapshot *s, enum fault_kind kind);
+/* asked_error, spelled out. */
+const char *snapshot_asked_error(const struct snapshot *s);
+/* Visits of one side whose two locks ended so. */
+uint64_t snapshot_visits(const struct snapshot *s, unsigned int side, unsigned int bucket,
+			 unsigned int storage);
 /* Selems and storages born and not freed, from the counters alone. */
 uint64_t snapshot_alive(const struct snapshot *s);
 uint64_t snapshot_lockless(const struct snapshot *s);
@@ -172,6 +206,8 @@ const char *oracle_state_name(enum oracle_state s);    /* "live", "blind", "abse
 const char *site_name(enum soak_site s);	       /* "map_free_bucket", ... */
 const char *side_name(enum soak_side s);	       /* "map_free", "destroy" */
 const char *lock_result_name(enum soak_lock_result r); /* "ok", "timeout", ... */
+const char *outcome_name(enum soak_outcome o);	       /* "freed_here", "left", ... */
+const char *cover_kind_name(unsigned int k);	       /* fault_kind_name(), "none" */
 const char *owner_kind_name(enum soak_kind k);	       /* "socket", "task" */
 const char *free_name(enum soak_free f);	       /* "map_free", "destroy", "program" */
 const char *soak_err_name(enum soak_err e);	       /* "ENOMEM", ... */

@@ -45,6 +45,7 @@
 #define ROTATE_PAUSE_NS	 (50 * NSEC_PER_MSEC)
 #define QUIET_NS	 (6 * NSEC_PER_SEC)
 #define SCAN_NS		 (10 * NSEC_PER_SEC)
+#define HELD_NS		 (2 * NSEC_PER_SEC)
 #define FILES_WANTED	 65536
 #define QUIESCE_MAX_NS	 (60 * NSEC_PER_SEC)
 #define LEAK_SHARE	 4 /* of MemAvailable at start */
@@ -52,8 +53,8 @@
 struct soak {
 	const struct config *config;
 	struct probe probe;
-	const struct inject_ops *inject_ops;
-	struct inject *inject;
+	struct inject_options inject_options;
+	struct inject_set inject;
 	struct programs *programs;
 	struct pool *pool;
 	struct churn *churn;
@@ -70,7 +71,7 @@ struct soak {
 	int joined_fd;	     /* eventfd: the joins are behind us */
 	uint64_t churned_ns; /* how long the churn went on */
 	double churn_cpu_s;  /* what the books cost meanwhile */
-	uint64_t stats_errors, stuck;
+	uint64_t stats_errors, stuck, held;
 	struct snapshot now, before;
 	enum oracle_state oracles[ORACLE_NR];
 };
@@ -154,14 +155,25 @@ static void read_kmsg(struct soak *soak, struct snapshot *s)
 	s->misses[MISS_KMSG] = kmsg_lost(soak->kmsg);
 }
 
+/* Outside of visits the module is the only one that sees all that it made to fail. */
+static void take_module_counts(struct snapshot *s)
+{
+	for (unsigned int kind = FAULT_CONTENDED; kind < FAULT_NR; kind++) {
+		for (unsigned int site = SOAK_SITE_UPDATE; site < SOAK_SITE_NR; site++) {
+			s->timeouts[kind][site] = s->module.timeouts[kind][site];
+			s->deadlocks[kind][site] = s->module.deadlocks[kind][site];
+		}
+	}
+}
+
 static void read_inject(struct soak *soak, struct snapshot *s)
 {
-	struct inject_figures figures = { 0 };
-
-	if (soak->inject)
-		soak->inject_ops->read(soak->inject, &figures);
-	s->stall_ns = figures.stall_ns;
-	s->stalls = figures.held;
+	inject_set_names(&soak->inject, s->inject, sizeof(s->inject));
+	s->injecting = inject_set_injects(&soak->inject);
+	inject_set_read(&soak->inject, s);
+	if (s->module.present)
+		take_module_counts(s);
+	s->violations[VIOLATION_HELD] = soak->held;
 }
 
 /* The figures that cost little: every tick. */
@@ -173,8 +185,6 @@ static void take_snapshot(struct soak *soak)
 	snprintf(s->kernel_release, sizeof(s->kernel_release), "%s", soak->probe.release);
 	snprintf(s->cpu_model, sizeof(s->cpu_model), "%s", soak->probe.cpu_model);
 	s->seed = soak->config->seed;
-	s->inject = soak->inject_ops->name;
-	s->injecting = soak->inject_ops->injects;
 	s->start_realtime = soak->start_realtime;
 	s->update_realtime = now_realtime();
 	s->elapsed_ns = now_ns() - soak->start_ns;
@@ -308,7 +318,7 @@ static void check_liveness(struct soak *soak)
 
 static void rearm_warnings(struct soak *soak)
 {
-	if (!soak->inject_ops->injects || now_ns() < soak->rearm_ns)
+	if (!inject_set_injects(&soak->inject) || now_ns() < soak->rearm_ns)
 		return;
 	soak->rearm_ns = now_ns() + REARM_NS;
 	kmsg_rearm_warn_once();
@@ -443,31 +453,84 @@ static void open_kmsg(struct soak *soak)
 }
 
 /* Returns 0, or an exit code after saying why. */
-static int choose_backend(struct soak *soak)
+static int add_backend(struct soak *soak, const char *name)
 {
-	const struct config *config = soak->config;
-	const struct probe_mode *mode;
 	const char *why = NULL;
+	int r = inject_set_add(&soak->inject, name, &soak->probe, &why);
 
-	soak->inject_ops = inject_choose(inject_mode_name(config->inject), &soak->probe, &why);
-	if (!soak->inject_ops || why) {
-		log_error("--inject=%s is not possible here: %s", inject_mode_name(config->inject),
-			  why);
+	if (r < 0) {
+		log_error("--inject=%s is not possible here: %s", name, why);
 		return EXIT_UNSUPPORTED;
 	}
-	if (soak->inject_ops->injects && !config->oracles) {
+	if (why)
+		log_info("--inject=%s does without better: %s", name, why);
+	return 0;
+}
+
+static int check_panic(const struct soak *soak)
+{
+	for (size_t i = 0; i < soak->inject.n; i++) {
+		const char *name = soak->inject.ops[i]->name;
+		const struct probe_mode *mode = probe_mode(&soak->probe, name);
+
+		if (!mode || !mode->needs_accept_panic || soak->config->accept_panic)
+			continue;
+		log_error("--inject=%s is refused: %s", name, mode->missing);
+		return EXIT_UNSUPPORTED;
+	}
+	return 0;
+}
+
+static void warn_of_faults(const struct soak *soak)
+{
+	for (size_t i = 0; i < soak->inject.n; i++)
+		if (soak->inject.ops[i]->injects)
+			log_warning("FAULTS WILL BE INJECTED into this kernel: %s",
+				    soak->inject.ops[i]->description);
+	if (inject_set_uses_module(&soak->inject) && soak->inject_options.forced)
+		log_warning("FAULTS WILL BE FORCED: locks that nobody holds fail; what leaks then "
+			    "is predicted, and no bug of the kernel");
+}
+
+static void fill_inject_options(struct soak *soak)
+{
+	const struct config *config = soak->config;
+
+	soak->inject_options = (struct inject_options){
+		.seed = config->seed,
+		.stall_ns = config->stall_ns,
+		.pause_ns = config->stall_pause_ns,
+		.module = config->module,
+		.forced = config->inject_kinds & (1u << INJECT_FORCED),
+		.contended = config->inject_kinds & (1u << INJECT_CONTENDED),
+		.sites = config->inject_sites,
+		.error = inject_error_name(config->inject_error),
+		.rate = config->inject_rate,
+		.burst_ns = config->inject_burst_ns,
+		.burst_pause_ns = config->inject_pause_ns,
+	};
+}
+
+static int choose_backends(struct soak *soak)
+{
+	const struct config *config = soak->config;
+	int r = 0;
+
+	for (unsigned int mode = 0; !r && mode < INJECT_NR; mode++)
+		if (config->inject & (1u << mode))
+			r = add_backend(soak, inject_mode_name(mode));
+	if (r)
+		return r;
+	if (inject_set_injects(&soak->inject) && !config->oracles) {
 		log_error("--oracles=no judges nothing, so there is nothing to inject for: give "
 			  "--inject=none with it");
 		return EXIT_USAGE;
 	}
-	mode = probe_mode(&soak->probe, soak->inject_ops->name);
-	if (mode && mode->needs_accept_panic && !config->accept_panic) {
-		log_error("--inject=%s is refused: %s", soak->inject_ops->name, mode->missing);
-		return EXIT_UNSUPPORTED;
-	}
-	if (soak->inject_ops->injects)
-		log_warning("FAULTS WILL BE INJECTED into this kernel: %s",
-			    soak->inject_ops->description);
+	r = check_panic(soak);
+	if (r)
+		return r;
+	fill_inject_options(soak);
+	warn_of_faults(soak);
 	return 0;
 }
 
@@ -485,7 +548,7 @@ static int load(struct soak *soak)
 	struct programs_options options = {
 		.slots = power_of_two(soak->config->slots),
 		.ledger = soak->config->oracles,
-		.stall = soak->inject_ops->injects,
+		.stall = inject_set_injects(&soak->inject),
 		.lsm = soak->probe.lsm_bpf,
 	};
 	struct soak_control *control;
@@ -579,15 +642,9 @@ static int start_churn(struct soak *soak)
 
 static int start_injection(struct soak *soak)
 {
-	struct inject_options options = {
-		.programs = soak->programs,
-		.pool = soak->pool,
-		.seed = soak->config->seed,
-		.stall_ns = soak->config->stall_ns,
-		.pause_ns = soak->config->stall_pause_ns,
-	};
-
-	return soak->inject_ops->arm(&options, &soak->inject);
+	soak->inject_options.programs = soak->programs;
+	soak->inject_options.pool = soak->pool;
+	return inject_set_arm(&soak->inject);
 }
 
 static void start_clocks(struct soak *soak)
@@ -666,15 +723,12 @@ static void *watch_joins(void *arg)
 
 static void stop_threads(struct soak *soak)
 {
-	struct inject *inject;
 	pthread_t watcher;
 	int r;
 
 	soak->joined_fd = eventfd(0, EFD_CLOEXEC);
 	r = pthread_create(&watcher, NULL, watch_joins, soak);
-	/* Nobody looks at it any more: the watcher may take a snapshot while it is freed. */
-	inject = TAKE_PTR(soak->inject);
-	soak->inject_ops->disarm(inject);
+	inject_set_disarm(&soak->inject);
 	pool_stop(soak->pool);
 	eventfd_write(soak->joined_fd, 1);
 	if (!r)
@@ -741,6 +795,26 @@ static void judge(struct soak *soak)
 	ledger_judge(soak->programs, true, &soak->now);
 }
 
+/*
+ * Every acquisition that was failed must have given back its entry in the table of held locks
+ * (rqspinlock_held_locks): with the churn over, the counts of all CPUs come to 0.
+ */
+static void check_held(struct soak *soak)
+{
+	uint64_t deadline = now_ns() + HELD_NS;
+
+	do {
+		take_snapshot(soak);
+		if (!soak->now.module.held_cpus)
+			return;
+		turn(soak, 20);
+	} while (now_ns() < deadline);
+	soak->held = soak->now.module.held_cpus;
+	log_error("VIOLATION, held: the counts of held rqspinlocks add up to %" PRId64
+		  " with nothing held",
+		  soak->now.module.held);
+}
+
 static void wind_down(struct soak *soak)
 {
 	if (soak->stuck)
@@ -752,16 +826,17 @@ static void wind_down(struct soak *soak)
 	pool_clear(soak->pool);
 	quiesce(soak);
 	turn(soak, 0);
+	check_held(soak);
 	take_whole_snapshot(soak);
 	judge(soak);
 }
 
 static void tear_down(struct soak *soak)
 {
-	if (soak->inject)
-		soak->inject_ops->disarm(soak->inject);
+	inject_set_disarm(&soak->inject);
 	churn_free(soak->churn);
 	pool_free(soak->pool);
+	inject_set_free(&soak->inject);
 	programs_free(soak->programs);
 	kmsg_free(soak->kmsg);
 	if (soak->timer_fd >= 0)
@@ -812,9 +887,13 @@ static int run(struct soak *soak)
 {
 	int r;
 
-	r = choose_backend(soak);
+	r = choose_backends(soak);
 	if (r)
 		return r;
+	/* Before there is load, and before there are threads and maps that a child would inherit.
+	 */
+	if (inject_set_prepare(&soak->inject, &soak->inject_options) < 0)
+		return EXIT_UNSUPPORTED;
 	r = set_up(soak);
 	if (r && r != -ENOMEM) {
 		log_error("this kernel cannot be soaked (bpfsoakd check says what it lacks): %s",
@@ -843,7 +922,7 @@ int soak_run(const struct config *config)
 		return EXIT_INTERNAL;
 	soak->config = config;
 	soak->epoll_fd = soak->signal_fd = soak->timer_fd = -1;
-	r = probe_run(&soak->probe);
+	r = probe_run(config->module, &soak->probe);
 	if (!r)
 		r = run(soak);
 	else

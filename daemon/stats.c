@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "build_config.h"
+#include "coverage.h"
 #include "util.h"
 
 enum label {
@@ -28,10 +29,16 @@ enum label {
 	LABEL_SIDE,
 	LABEL_BUCKET,
 	LABEL_STORAGE,
+	LABEL_OUTCOME,
+	LABEL_COVER_KIND,
+	LABEL_COVER_STATE,
 	LABEL_KIND,
 	LABEL_FAULT_KIND,
 	LABEL_SITE,
 	LABEL_FAILURE,
+	LABEL_ERROR,
+	LABEL_MODULE_DECIDE,
+	LABEL_MODULE_ERROR,
 	LABEL_OP,
 	LABEL_SYSCALL_OP,
 	LABEL_ERRNO,
@@ -62,10 +69,16 @@ static const struct {
 	[LABEL_SIDE] = { "side", SOAK_SIDE_NR, true },
 	[LABEL_BUCKET] = { "bucket", SOAK_LOCK_NR, true },
 	[LABEL_STORAGE] = { "storage", SOAK_LOCK_NR, true },
+	[LABEL_OUTCOME] = { "outcome", SOAK_OUTCOME_NR, true },
+	[LABEL_COVER_KIND] = { "kind", SOAK_COVER_KINDS, true },
+	[LABEL_COVER_STATE] = { "state", 2, true },
 	[LABEL_KIND] = { "kind", FAULT_NR, true },
 	[LABEL_FAULT_KIND] = { "fault_kind", FAULT_NR, true },
 	[LABEL_SITE] = { "site", SOAK_SITE_NR, true },
 	[LABEL_FAILURE] = { "result", 2, true },
+	[LABEL_ERROR] = { "error", 2, true },
+	[LABEL_MODULE_DECIDE] = { "decide", 1, false },
+	[LABEL_MODULE_ERROR] = { "error", 1, false },
 	[LABEL_OP] = { "op", SOAK_OP_NR, true },
 	[LABEL_SYSCALL_OP] = { "op", 3, true },
 	[LABEL_ERRNO] = { "errno", SOAK_ERR_NR, true },
@@ -88,6 +101,7 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 	static const char *const failures[] = { "timeout", "deadlock" };
 	static const char *const syscall_ops[] = { "update", "delete", "lookup" };
 	static const char *const cpu_modes[] = { "user", "system" };
+	static const char *const cover_states[] = { "reachable", "covered" };
 
 	switch (label) {
 	case LABEL_NONE:
@@ -102,7 +116,7 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 		snprintf(scratch, SCRATCH, "%" PRIu64, s->seed);
 		return scratch;
 	case LABEL_INJECT:
-		return s->inject ? s->inject : "";
+		return s->inject;
 	case LABEL_VERDICT:
 		return verdict_name(i);
 	case LABEL_OWNER:
@@ -114,13 +128,24 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 	case LABEL_BUCKET:
 	case LABEL_STORAGE:
 		return lock_result_name(i);
+	case LABEL_OUTCOME:
+		return outcome_name(i);
+	case LABEL_COVER_KIND:
+		return cover_kind_name(i);
+	case LABEL_COVER_STATE:
+		return cover_states[i];
 	case LABEL_KIND:
 	case LABEL_FAULT_KIND:
 		return fault_kind_name(i);
 	case LABEL_SITE:
 		return site_name(i);
 	case LABEL_FAILURE:
+	case LABEL_ERROR:
 		return failures[i];
+	case LABEL_MODULE_DECIDE:
+		return s->module.decide;
+	case LABEL_MODULE_ERROR:
+		return snapshot_asked_error(s);
 	case LABEL_OP:
 		return soak_op_name(i);
 	case LABEL_SYSCALL_OP:
@@ -181,15 +206,51 @@ static double get_syscalls(const struct snapshot *s, const unsigned int *i)
 
 static double get_injected(const struct snapshot *s, const unsigned int *i)
 {
-	/* The organic backend injects by stalling a holder, the others by failing a waiter. */
-	return (double)(i[0] == FAULT_ORGANIC ? s->c.stalls[i[1]] : s->timeouts[i[0]][i[1]]);
+	/* The organic backend injects by stalling a holder, the module by failing a waiter. */
+	if (i[0] == FAULT_ORGANIC)
+		return (double)s->c.stalls[i[1]];
+	if (s->module.present)
+		return (double)(s->module.timeouts[i[0]][i[1]] + s->module.deadlocks[i[0]][i[1]]);
+	return (double)(s->timeouts[i[0]][i[1]] + s->deadlocks[i[0]][i[1]]);
 }
 
 static double get_lock_failures(const struct snapshot *s, const unsigned int *i)
 {
-	if (i[2] == 0)
-		return (double)s->timeouts[i[0]][i[1]];
-	return i[0] == FAULT_ORGANIC ? (double)s->c.deadlocks[i[1]] : 0;
+	return (double)(i[2] == 0 ? s->timeouts : s->deadlocks)[i[0]][i[1]];
+}
+
+static double get_coverage(const struct snapshot *s, const unsigned int *i)
+{
+	struct coverage_summary summary = coverage_summarize(s, i[0]);
+
+	return i[1] == 0 ? summary.reachable : summary.covered;
+}
+
+static double get_module_armed(const struct snapshot *s, const unsigned int *i)
+{
+	(void)i;
+	return s->module.armed;
+}
+
+static double get_module_site(const struct snapshot *s, const unsigned int *i)
+{
+	return s->module.sites >> i[0] & 1;
+}
+
+static double get_module_site_here(const struct snapshot *s, const unsigned int *i)
+{
+	return s->module.sites_here >> i[0] & 1;
+}
+
+static double get_module_errors(const struct snapshot *s, const unsigned int *i)
+{
+	return (double)(i[2] == 0 ? s->module.timeouts : s->module.deadlocks)[i[0]][i[1]];
+}
+
+static double get_module_held(const struct snapshot *s, const unsigned int *i)
+{
+	(void)i;
+	return (double)s->module.held;
 }
 
 static double get_oracle_live(const struct snapshot *s, const unsigned int *i)
@@ -227,7 +288,8 @@ enum unit {
 
 /*
  * The value is an element of an array of the snapshot (offset, stride; row by row when there are
- * several labels), or what get() returns. sparse: zeros are left out, but for the first row.
+ * several labels), or what get() returns. sparse: zeros are left out, but for one row of each
+ * side. of_module: no samples while there is no module.
  */
 struct metric {
 	const char *name;
@@ -239,6 +301,7 @@ struct metric {
 	size_t stride;
 	double (*get)(const struct snapshot *s, const unsigned int *i);
 	bool sparse;
+	bool of_module;
 };
 
 #define FIELD(unit_, member) \
@@ -365,11 +428,23 @@ static const struct metric metrics[] = {
 	/* Unlinking. */
 	{ "bpfsoakd_visits_total",
 	  COUNTER,
-	  { LABEL_SIDE, LABEL_BUCKET, LABEL_STORAGE },
-	  "Visits of bpf_selem_unlink_nofail() by the result of each lock; combinations that never "
-	  "happened are left out, except ok with ok.",
-	  FIELD(NUMBER, c.visits),
+	  { LABEL_SIDE, LABEL_BUCKET, LABEL_STORAGE, LABEL_OUTCOME, LABEL_COVER_KIND },
+	  "Visits of bpf_selem_unlink_nofail() by the result of each lock, by what became of the "
+	  "element, and by the kind of the failure; combinations that never happened are left out, "
+	  "except ok with ok, freed_here.",
+	  FIELD(NUMBER, c.coverage),
 	  .sparse = true },
+	{ "bpfsoakd_exact_visits_total",
+	  COUNTER,
+	  {},
+	  "Of bpfsoakd_visits_total, those where the module told the results of both locks.",
+	  FIELD(NUMBER, c.exact_visits) },
+	{ "bpfsoakd_coverage_cells",
+	  GAUGE,
+	  { LABEL_COVER_KIND, LABEL_COVER_STATE },
+	  "Combinations of bpfsoakd_visits_total: reachable by the algorithm with what was asked "
+	  "for, and of these, covered by at least one visit.",
+	  .get = get_coverage },
 	{ "bpfsoakd_lockless_unlinks_total",
 	  COUNTER,
 	  { LABEL_SIDE },
@@ -448,6 +523,117 @@ static const struct metric metrics[] = {
 	  {},
 	  "Of bpfsoakd_rendezvous_total, those where the other side arrived.",
 	  FIELD(NUMBER, c.rendezvous_met) },
+
+	/* The kernel module. */
+	{ "bpfsoakd_module_info",
+	  GAUGE,
+	  { LABEL_MODULE_DECIDE, LABEL_MODULE_ERROR },
+	  "Always 1; who decides at the module's fault points, and which errors they return.",
+	  .get = get_one,
+	  .of_module = true },
+	{ "bpfsoakd_module_armed",
+	  GAUGE,
+	  {},
+	  "1 while the module may fail locks.",
+	  .get = get_module_armed,
+	  .of_module = true },
+	{ "bpfsoakd_module_site_enabled",
+	  GAUGE,
+	  { LABEL_SITE },
+	  "1 for each acquisition that may fail at this moment.",
+	  .get = get_module_site,
+	  .of_module = true },
+	{ "bpfsoakd_module_site_available",
+	  GAUGE,
+	  { LABEL_SITE },
+	  "1 for each acquisition that this kernel has and the module can fail.",
+	  .get = get_module_site_here,
+	  .of_module = true },
+	{ "bpfsoakd_module_probability_percent",
+	  GAUGE,
+	  {},
+	  "How likely an acquisition fails, as now set.",
+	  FIELD(NUMBER, module.probability),
+	  .of_module = true },
+	{ "bpfsoakd_module_interval",
+	  GAUGE,
+	  {},
+	  "Only every so many acquisitions may fail, as now set.",
+	  FIELD(NUMBER, module.interval),
+	  .of_module = true },
+	{ "bpfsoakd_module_bursts_total",
+	  COUNTER,
+	  {},
+	  "Bursts of faults so far.",
+	  FIELD(NUMBER, module.bursts),
+	  .of_module = true },
+	{ "bpfsoakd_module_calls_total",
+	  COUNTER,
+	  { LABEL_SITE },
+	  "Acquisitions that came to a fault point.",
+	  FIELD(NUMBER, module.calls),
+	  .of_module = true },
+	{ "bpfsoakd_module_passed_total",
+	  COUNTER,
+	  { LABEL_SITE },
+	  "Of bpfsoakd_module_calls_total, those that got their lock.",
+	  FIELD(NUMBER, module.passed),
+	  .of_module = true },
+	{ "bpfsoakd_module_errors_total",
+	  COUNTER,
+	  { LABEL_KIND, LABEL_SITE, LABEL_ERROR },
+	  "Of bpfsoakd_module_calls_total, those that did not, as the module counts them; organic: "
+	  "the kernel itself refused the lock.",
+	  .get = get_module_errors,
+	  .of_module = true },
+	{ "bpfsoakd_module_missed_total",
+	  COUNTER,
+	  {},
+	  "Probe hits of the module that the kernel skipped.",
+	  FIELD(NUMBER, module.missed),
+	  .of_module = true },
+	{ "bpfsoakd_module_hidden_total",
+	  COUNTER,
+	  {},
+	  "Slow path calls whose caller another kretprobe hid from the module.",
+	  FIELD(NUMBER, module.hidden),
+	  .of_module = true },
+	{ "bpfsoakd_module_crowded_total",
+	  COUNTER,
+	  {},
+	  "Calls for which the module found no frame to record them in.",
+	  FIELD(NUMBER, module.crowded),
+	  .of_module = true },
+	{ "bpfsoakd_module_evicted_total",
+	  COUNTER,
+	  {},
+	  "Frames taken from another task that had used them within a second.",
+	  FIELD(NUMBER, module.evicted),
+	  .of_module = true },
+	{ "bpfsoakd_module_refused_total",
+	  COUNTER,
+	  {},
+	  "Fault points that were made to return what no lock returns, which was ignored.",
+	  FIELD(NUMBER, module.refused),
+	  .of_module = true },
+	{ "bpfsoakd_module_strange_total",
+	  COUNTER,
+	  {},
+	  "Locks of a call under test that were neither its bucket lock nor its storage lock.",
+	  FIELD(NUMBER, module.strange),
+	  .of_module = true },
+	{ "bpfsoakd_module_held_locks",
+	  GAUGE,
+	  {},
+	  "Sum of the CPUs' counts of rqspinlocks held at this moment; 0 when all is quiet.",
+	  .get = get_module_held,
+	  .of_module = true },
+	{ "bpfsoakd_module_held_cpus",
+	  GAUGE,
+	  {},
+	  "CPUs whose count of held rqspinlocks is not 0 at this moment.",
+	  FIELD(NUMBER, module.held_cpus),
+	  .of_module = true },
 
 	/* Findings. */
 	{ "bpfsoakd_holes_total",
@@ -650,14 +836,14 @@ static void print_value(FILE *out, const struct metric *m, const struct snapshot
 	}
 }
 
-/* Of a sparse metric: the zeros of each side other than its first combination. */
+/* Of a sparse metric: the zeros of each side other than visits without any difficulty. */
 static bool is_left_out(const struct metric *m, const struct snapshot *s, const unsigned int *index,
 			unsigned int n)
 {
 	if (!m->sparse || element_number(m, s, index, n))
 		return false;
 	for (unsigned int i = 1; i < n; i++) {
-		if (index[i])
+		if (index[i] != (m->labels[i] == LABEL_COVER_KIND ? SOAK_NO_FAULT : 0))
 			return true;
 	}
 	return false;
@@ -683,7 +869,7 @@ static void print_metric(FILE *out, const struct metric *m, const struct snapsho
 	fprintf(out, "# HELP %s ", m->name);
 	print_help(out, m->help);
 	fprintf(out, "\n# TYPE %s %s\n", m->name, type_names[m->type]);
-	if (m->labels[0] == LABEL_WORKER && !n_workers(s))
+	if ((m->labels[0] == LABEL_WORKER && !n_workers(s)) || (m->of_module && !s->module.present))
 		return;
 	do {
 		if (is_left_out(m, s, index, n))

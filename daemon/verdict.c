@@ -34,13 +34,14 @@ static void add_blindness(struct snapshot *s)
 	if (s->misses[MISS_TABLE_FULL])
 		verdict_add_reason(s, "the ledger was full %" PRIu64 " times: give more --slots",
 				   s->misses[MISS_TABLE_FULL]);
-	if (s->misses[MISS_FAULT_LOG])
+	/* What the log is for stands with each object too: its loss matters only in a doubt. */
+	if (s->misses[MISS_FAULT_LOG] && s->unjudged)
 		verdict_add_reason(s, "%" PRIu64 " failed locks found the fault log full",
 				   s->misses[MISS_FAULT_LOG]);
 	if (s->misses[MISS_KMSG])
 		verdict_add_reason(s, "%" PRIu64 " kernel log records were lost",
 				   s->misses[MISS_KMSG]);
-	if (s->misses[MISS_UNKNOWN] > s->frees_blind)
+	if (s->misses[MISS_UNKNOWN] > s->births_blind)
 		verdict_add_reason(s,
 				   "%" PRIu64 " values of ours were freed whose birth was not "
 				   "seen",
@@ -53,6 +54,41 @@ static void add_blindness(struct snapshot *s)
 	if (s->unjudged)
 		verdict_add_reason(s, "%" PRIu64 " residuals have gaps in their history",
 				   s->unjudged);
+	if (s->module.present && s->module.hidden)
+		verdict_add_reason(s,
+				   "another kretprobe on the slow path hides callers from the "
+				   "module: %" PRIu64 " times",
+				   s->module.hidden);
+}
+
+/* Faults in the sites that tell their callers leave nothing to be unlinked without a lock. */
+static bool expects_lockless(const struct snapshot *s)
+{
+	static const unsigned int visits =
+		1u << SOAK_SITE_MAP_FREE_BUCKET | 1u << SOAK_SITE_MAP_FREE_STORAGE |
+		1u << SOAK_SITE_DESTROY_BUCKET | 1u << SOAK_SITE_DESTROY_STORAGE;
+
+	return s->kinds[FAULT_ORGANIC] || !s->asked_sites || (s->asked_sites & visits);
+}
+
+/* What was asked for must have happened: each kind by itself. */
+static void add_injection(struct snapshot *s)
+{
+	if (!s->injecting)
+		return;
+	if (!snapshot_timeouts(s) && !snapshot_deadlocks(s)) {
+		verdict_add_reason(s, "nothing injected: no lock failed (--inject=none churns "
+				      "without)");
+		return;
+	}
+	for (unsigned int k = 0; k < FAULT_NR; k++)
+		if (s->kinds[k] && !snapshot_failures(s, k))
+			verdict_add_reason(s,
+					   "nothing injected: %s faults were asked for, and no "
+					   "lock failed so",
+					   fault_kind_name(k));
+	if (expects_lockless(s) && !snapshot_lockless(s))
+		verdict_add_reason(s, "nothing exercised: no lockless unlink");
 }
 
 static void add_idleness(struct snapshot *s)
@@ -63,11 +99,7 @@ static void add_idleness(struct snapshot *s)
 		verdict_add_reason(s, "nothing exercised: no selem of a task was born");
 	if (!snapshot_owners(s))
 		verdict_add_reason(s, "nothing exercised: no owner was born");
-	if (s->injecting && !snapshot_timeouts(s))
-		verdict_add_reason(s, "nothing injected: no lock failed (--inject=none churns "
-				      "without)");
-	if (s->injecting && snapshot_timeouts(s) && !snapshot_lockless(s))
-		verdict_add_reason(s, "nothing exercised: no lockless unlink");
+	add_injection(s);
 }
 
 static bool any_oracle_lives(const struct snapshot *s)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The stall backend: real timeouts behind real holders, without a kernel module. This file is
- * the choreography; bpf/stall.bpf.h holds the locks. One director thread plays one encounter at
+ * Scripted encounters of map_free() and destroy(): see encounter.h. This file is the
+ * choreography; bpf/stall.bpf.h holds the locks. One director thread plays one encounter at
  * a time; one hand per CPU waits until the kernel side holds a lock (or waits in a rendezvous)
  * and then acts, so that there is an actor on a CPU that is not the stalled one.
  *
- * Encounters, named by the acquisition that is meant to fail:
+ * Stalls, named by the acquisition that is meant to fail:
  *   destroy_storage   map_free(A) holds owner O's storage lock; O dies, and destroy() of O's
  *                     other selems times out
  *   operate           the same hold; update and delete of O's other selems time out
@@ -13,9 +13,14 @@
  *   destroy_bucket    map_free(A) holds a bucket lock of A; other owners in A die
  *   map_free_bucket   map_free(A) has arrived at a bucket, and holds nothing; another owner in
  *                     that bucket dies, and its destroy() holds the bucket lock
+ * And where no lock needs to time out by itself:
+ *   duel              map_free(A) arrives while all owners in A die: each side lingers a moment at
+ *                     a selem until the other is at the same one
  *
  * Unbound UDP sockets are the owners: they die inside close(), on the CPU that closes them.
  */
+#include "encounter.h"
+
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
@@ -27,11 +32,9 @@
 #include "daemon/churn.h"
 #include "daemon/log.h"
 #include "daemon/pool.h"
-#include "daemon/probe.h"
 #include "daemon/programs.h"
 #include "daemon/rng.h"
 #include "daemon/util.h"
-#include "inject.h"
 
 #define HANDS_MAX   8
 #define OWNERS_MAX  96
@@ -41,6 +44,8 @@
 /* Far below the soft lockup limit (20 s) and the hard lockup limit (10 s) of stock kernels. */
 #define STALL_MAX_NS	   (3 * NSEC_PER_SEC)
 #define RENDEZVOUS_NS	   (400 * NSEC_PER_MSEC)
+#define LINGER_NS	   (2 * NSEC_PER_MSEC)
+#define DUELLISTS	   16
 #define TRIGGER_TIMEOUT_NS (10 * NSEC_PER_SEC)
 #define HELD_IN_VAIN	   3
 #define HELD_FOR_RATE	   10
@@ -52,6 +57,7 @@ enum encounter {
 	ENCOUNTER_OPERATE,
 	ENCOUNTER_DESTROY_BUCKET,
 	ENCOUNTER_MAP_FREE_STORAGE,
+	ENCOUNTER_DUEL,
 	ENCOUNTER_NR,
 };
 
@@ -61,6 +67,7 @@ static const enum soak_site site_of[ENCOUNTER_NR] = {
 	[ENCOUNTER_OPERATE] = SOAK_SITE_UPDATE,
 	[ENCOUNTER_DESTROY_BUCKET] = SOAK_SITE_DESTROY_BUCKET,
 	[ENCOUNTER_MAP_FREE_STORAGE] = SOAK_SITE_MAP_FREE_STORAGE,
+	[ENCOUNTER_DUEL] = SOAK_SITE_NR, /* none in particular */
 };
 
 /* How often each is played, of 10: the undocumented leaks are what users came for. */
@@ -72,14 +79,14 @@ static const enum encounter programme[] = {
 };
 
 struct hand {
-	struct inject *inject;
+	struct encounters *encounters;
 	pthread_t thread;
 	int cpu;
 	bool running;
 };
 
-struct inject {
-	struct inject_options options;
+struct encounters {
+	struct encounters_options options;
 	struct soak_plan *plans;
 	unsigned int n_hands;
 	struct hand hands[HANDS_MAX];
@@ -101,17 +108,17 @@ struct inject {
 	unsigned int n_victims;
 	unsigned int wanted_owners; /* enough for two of them to share a bucket */
 
-	uint64_t stall_ns, rounds, held, failed, ended_ns;
+	uint64_t stall_ns, rounds, held, failed;
 	unsigned int held_here, failed_here; /* since the stall was made longer */
 };
 
-static bool stopping(const struct inject *in)
+static bool stopping(const struct encounters *in)
 {
 	return __atomic_load_n(&in->stop, __ATOMIC_ACQUIRE);
 }
 
 /* A pause of any length, ended by the order to stop. */
-static void pause_for(const struct inject *in, uint64_t ns)
+static void pause_for(const struct encounters *in, uint64_t ns)
 {
 	uint64_t end = now_ns() + ns, now;
 
@@ -125,7 +132,7 @@ static unsigned int plan_state(const struct soak_plan *plan)
 }
 
 /* Puts one value; what fails here fails for want of memory, and the encounter is called off. */
-static int put(struct inject *in, int map, int owner, unsigned int role, uint64_t cookie)
+static int put(struct encounters *in, int map, int owner, unsigned int role, uint64_t cookie)
 {
 	size_t size = programs_value_size(SHAPE);
 	unsigned char value[SOAK_SIZE_LARGE];
@@ -134,7 +141,7 @@ static int put(struct inject *in, int map, int owner, unsigned int role, uint64_
 	return bpf_map_update_elem(map, &owner, value, BPF_ANY) < 0 ? -errno : 0;
 }
 
-static int new_map(struct inject *in)
+static int new_map(struct encounters *in)
 {
 	int fd;
 
@@ -146,7 +153,7 @@ static int new_map(struct inject *in)
 	}
 }
 
-static int make_maps(struct inject *in, unsigned int victims)
+static int make_maps(struct encounters *in, unsigned int victims)
 {
 	in->n_victims = 0;
 	in->hold_map = new_map(in);
@@ -162,7 +169,7 @@ static int make_maps(struct inject *in, unsigned int victims)
 	return 0;
 }
 
-static void close_maps(struct inject *in)
+static void close_maps(struct encounters *in)
 {
 	pool_close_map(in->options.pool, in->hold_map);
 	in->hold_map = -1;
@@ -170,7 +177,7 @@ static void close_maps(struct inject *in)
 		pool_close_map(in->options.pool, in->victim_maps[--in->n_victims]);
 }
 
-static int make_owners(struct inject *in, unsigned int n, unsigned int role)
+static int make_owners(struct encounters *in, unsigned int n, unsigned int role)
 {
 	in->n_owners = 0;
 	in->next_owner = 0;
@@ -189,14 +196,14 @@ static int make_owners(struct inject *in, unsigned int n, unsigned int role)
 	return 0;
 }
 
-static void close_owners(struct inject *in)
+static void close_owners(struct encounters *in)
 {
 	for (unsigned int i = 0; i < in->n_owners; i++)
 		if (in->owners[i] >= 0)
 			close(TAKE_FD(in->owners[i]));
 }
 
-static void operate_on(struct inject *in, int owner)
+static void operate_on(struct encounters *in, int owner)
 {
 	for (unsigned int i = 0; i < in->n_victims; i++) {
 		int r;
@@ -212,12 +219,12 @@ static void operate_on(struct inject *in, int owner)
 }
 
 /* The owner whose visit waits in the rendezvous must live on: its destroy() would find nothing. */
-static bool is_spared(const struct inject *in, unsigned int i)
+static bool is_spared(const struct encounters *in, unsigned int i)
 {
 	return in->encounter == ENCOUNTER_MAP_FREE_BUCKET && in->plans[in->plan].cookie == i;
 }
 
-static void act(struct inject *in)
+static void act(struct encounters *in)
 {
 	const struct soak_plan *plan = &in->plans[in->plan];
 
@@ -240,7 +247,7 @@ static void act(struct inject *in)
 static void *hand_main(void *arg)
 {
 	struct hand *hand = arg;
-	struct inject *in = hand->inject;
+	struct encounters *in = hand->encounters;
 	uint64_t played = 0;
 	cpu_set_t set;
 
@@ -269,13 +276,13 @@ static void *hand_main(void *arg)
 	return NULL;
 }
 
-static void write_plan(struct inject *in)
+static void write_plan(struct encounters *in)
 {
 	struct soak_plan *plan = &in->plans[in->plan];
 
 	plan->timeouts = 0;
 	plan->stall_ns = in->stall_ns;
-	plan->rendezvous_ns = RENDEZVOUS_NS;
+	plan->rendezvous_ns = in->options.duels ? LINGER_NS : RENDEZVOUS_NS;
 	plan->bucket = 0;
 	plan->held_ns = 0;
 	plan->cookie = UINT64_MAX;
@@ -283,7 +290,7 @@ static void write_plan(struct inject *in)
 	__atomic_store_n(&plan->state, SOAK_PLAN_ARMED, __ATOMIC_RELEASE);
 }
 
-static int set_up(struct inject *in)
+static int set_up(struct encounters *in)
 {
 	switch (in->encounter) {
 	case ENCOUNTER_DESTROY_STORAGE:
@@ -296,6 +303,9 @@ static int set_up(struct inject *in)
 		in->trigger = SOAK_PLAN_HOLDING;
 		return make_maps(in, 0)
 			       ?: make_owners(in, in->wanted_owners, SOAK_ROLE_HOLD_BUCKET);
+	case ENCOUNTER_DUEL:
+		in->trigger = SOAK_PLAN_WAITING;
+		return make_maps(in, 0) ?: make_owners(in, DUELLISTS, SOAK_ROLE_DUEL);
 	default:
 		in->trigger = SOAK_PLAN_WAITING;
 		return make_maps(in, 0)
@@ -303,16 +313,23 @@ static int set_up(struct inject *in)
 	}
 }
 
-static void wait_for_end(struct inject *in)
+/* A duel ends with the last owner, a stall when the holder lets go. */
+static bool is_over(const struct encounters *in)
+{
+	if (in->encounter == ENCOUNTER_DUEL)
+		return __atomic_load_n(&in->next_owner, __ATOMIC_ACQUIRE) >= in->n_owners;
+	return plan_state(&in->plans[in->plan]) == SOAK_PLAN_DONE;
+}
+
+static void wait_for_end(struct encounters *in)
 {
 	uint64_t deadline = now_ns() + TRIGGER_TIMEOUT_NS;
-	const struct soak_plan *plan = &in->plans[in->plan];
 
-	while (!stopping(in) && plan_state(plan) != SOAK_PLAN_DONE && now_ns() < deadline)
+	while (!stopping(in) && !is_over(in) && now_ns() < deadline)
 		sleep_ns(2 * NSEC_PER_MSEC);
 }
 
-static void wait_for_hands(struct inject *in)
+static void wait_for_hands(struct encounters *in)
 {
 	__atomic_fetch_add(&in->round, 1, __ATOMIC_ACQ_REL);
 	while (__atomic_load_n(&in->busy, __ATOMIC_ACQUIRE))
@@ -320,7 +337,7 @@ static void wait_for_hands(struct inject *in)
 }
 
 /* No encounter fails for sure, so one that did not proves little; none of several proves a lot. */
-static bool is_too_short(const struct inject *in)
+static bool is_too_short(const struct encounters *in)
 {
 	if (!in->failed_here)
 		return in->held_here >= HELD_IN_VAIN;
@@ -328,7 +345,7 @@ static bool is_too_short(const struct inject *in)
 }
 
 /* The test-and-set path waits longer than the queued one: learn it by failing to fail. */
-static void learn(struct inject *in)
+static void learn(struct encounters *in)
 {
 	const struct soak_plan *plan = &in->plans[in->plan];
 
@@ -352,11 +369,11 @@ static void learn(struct inject *in)
 		 (unsigned int)(in->stall_ns / NSEC_PER_MSEC));
 }
 
-static void play(struct inject *in)
+static void play(struct encounters *in)
 {
 	int r;
 
-	in->plan = (unsigned int)(in->rounds % SOAK_PLANS);
+	in->plan = in->options.first_plan + (unsigned int)(in->rounds % in->options.n_plans);
 	r = set_up(in);
 	if (!r) {
 		write_plan(in);
@@ -369,22 +386,22 @@ static void play(struct inject *in)
 		learn(in);
 		__atomic_store_n(&in->plans[in->plan].state, SOAK_PLAN_IDLE, __ATOMIC_RELEASE);
 	} else {
-		log_debug("stall: encounter called off: %s", strerror(-r));
+		log_debug("encounter called off: %s", strerror(-r));
 		in->rounds++;
 	}
 	close_owners(in);
 	close_maps(in);
-	__atomic_store_n(&in->ended_ns, now_ns(), __ATOMIC_RELAXED);
 }
 
 static void *direct(void *arg)
 {
-	struct inject *in = arg;
+	struct encounters *in = arg;
 
 	for (uint64_t turn = 0; !stopping(in); turn++) {
-		in->encounter = programme[turn % ARRAY_SIZE(programme)];
+		in->encounter = in->options.duels ? ENCOUNTER_DUEL
+						  : programme[turn % ARRAY_SIZE(programme)];
 		/* Until the needed time is known, play what teaches it. */
-		if (!in->failed && turn % 2)
+		if (!in->options.duels && !in->failed && turn % 2)
 			in->encounter = ENCOUNTER_DESTROY_STORAGE;
 		play(in);
 		/* A stalled holder stops grace periods, and with them the churn: let it breathe. */
@@ -404,7 +421,7 @@ static unsigned int owners_wanted(void)
 	return MIN(MAX(3 * buckets, 8u), (unsigned int)OWNERS_MAX);
 }
 
-static int start_hands(struct inject *in)
+static int start_hands(struct encounters *in)
 {
 	cpu_set_t set;
 
@@ -416,7 +433,7 @@ static int start_hands(struct inject *in)
 
 		if (!CPU_ISSET(cpu, &set))
 			continue;
-		hand->inject = in;
+		hand->encounters = in;
 		hand->cpu = cpu;
 		r = pthread_create(&hand->thread, NULL, hand_main, hand);
 		if (r)
@@ -427,7 +444,7 @@ static int start_hands(struct inject *in)
 	return 0;
 }
 
-static void stall_disarm(struct inject *in)
+void encounters_stop(struct encounters *in)
 {
 	if (!in)
 		return;
@@ -442,9 +459,9 @@ static void stall_disarm(struct inject *in)
 	free(in);
 }
 
-static int stall_arm(const struct inject_options *options, struct inject **ret)
+int encounters_start(const struct encounters_options *options, struct encounters **ret)
 {
-	struct inject *in = calloc(1, sizeof(*in));
+	struct encounters *in = calloc(1, sizeof(*in));
 	int r;
 
 	if (!in)
@@ -454,13 +471,12 @@ static int stall_arm(const struct inject_options *options, struct inject **ret)
 	in->stall_ns = MIN(options->stall_ns, STALL_MAX_NS);
 	in->wanted_owners = owners_wanted();
 	in->hold_map = -1;
-	in->ended_ns = now_ns();
 	__atomic_store_n(&programs_control(options->programs)->stall, 1, __ATOMIC_SEQ_CST);
 	r = start_hands(in);
 	if (!r)
 		r = -pthread_create(&in->director, NULL, direct, in);
 	if (r) {
-		stall_disarm(in);
+		encounters_stop(in);
 		return r;
 	}
 	in->directing = true;
@@ -468,30 +484,12 @@ static int stall_arm(const struct inject_options *options, struct inject **ret)
 	return 0;
 }
 
-static void stall_read(const struct inject *in, struct inject_figures *ret)
+uint64_t encounters_stall_ns(const struct encounters *in)
 {
-	uint64_t now = now_ns(), ended = __atomic_load_n(&in->ended_ns, __ATOMIC_RELAXED);
-
-	ret->stall_ns = __atomic_load_n(&in->stall_ns, __ATOMIC_RELAXED);
-	ret->rounds = __atomic_load_n(&in->rounds, __ATOMIC_RELAXED);
-	ret->held = __atomic_load_n(&in->held, __ATOMIC_RELAXED);
-	ret->failed = __atomic_load_n(&in->failed, __ATOMIC_RELAXED);
-	ret->idle_ns = now > ended ? now - ended : 0;
+	return __atomic_load_n(&in->stall_ns, __ATOMIC_RELAXED);
 }
 
-static const char *stall_probe(const struct probe *probe)
+uint64_t encounters_held(const struct encounters *in)
 {
-	const struct probe_mode *mode = probe_mode(probe, "stall");
-
-	return mode && !mode->usable && !mode->needs_accept_panic ? mode->missing : NULL;
+	return __atomic_load_n(&in->held, __ATOMIC_RELAXED);
 }
-
-const struct inject_ops inject_stall = {
-	.name = "stall",
-	.injects = true,
-	.description = "organic: BPF programs stall real lock holders past the kernel's timeout",
-	.probe = stall_probe,
-	.arm = stall_arm,
-	.disarm = stall_disarm,
-	.read = stall_read,
-};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The backend that injects nothing: churn and oracles alone. */
 #include <stddef.h>
-#include <string.h>
 
 #include "daemon/probe.h"
 #include "inject.h"
@@ -13,22 +12,28 @@ static const char *none_probe(const struct probe *probe)
 	return mode && !mode->usable ? mode->missing : NULL;
 }
 
-static int none_arm(const struct inject_options *options, struct inject **ret)
+static int none_prepare(const struct inject_options *options, void **ret)
 {
 	(void)options;
 	*ret = NULL;
 	return 0;
 }
 
-static void none_disarm(struct inject *inject)
+static int none_arm(void *backend)
 {
-	(void)inject;
+	(void)backend;
+	return 0;
 }
 
-static void none_read(const struct inject *inject, struct inject_figures *ret)
+static void none_undo(void *backend)
 {
-	(void)inject;
-	memset(ret, 0, sizeof(*ret));
+	(void)backend;
+}
+
+static void none_read(void *backend, struct snapshot *ret)
+{
+	(void)backend;
+	(void)ret;
 }
 
 const struct inject_ops inject_none = {
@@ -36,7 +41,9 @@ const struct inject_ops inject_none = {
 	.injects = false,
 	.description = "nothing is injected: churn and oracles alone",
 	.probe = none_probe,
+	.prepare = none_prepare,
 	.arm = none_arm,
-	.disarm = none_disarm,
+	.disarm = none_undo,
+	.free = none_undo,
 	.read = none_read,
 };

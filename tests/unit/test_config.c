@@ -16,10 +16,13 @@
 
 #include "build_config.h"
 #include "config.h"
+#include "inject/kmod/rqspinlock_fault.h"
 #include "util.h"
 
 #define ARGS_MAX     16
 #define MESSAGES_MAX 4096
+
+#define MODES "auto, stall, module, fail_function, none"
 
 /* What one config_parse() did. */
 struct outcome {
@@ -118,7 +121,14 @@ static void test_defaults(void **state)
 	assert_int_equal(c->workers, 0);
 	assert_int_equal(c->maps, 4);
 	assert_int_equal(c->owners, 24);
-	assert_int_equal(c->inject, INJECT_AUTO);
+	assert_int_equal(c->inject, 1u << INJECT_AUTO);
+	assert_int_equal(c->inject_kinds, 1u << INJECT_CONTENDED);
+	assert_int_equal(c->inject_sites, (1u << RQF_SITE_NR) - 1);
+	assert_int_equal(c->inject_error, INJECT_EITHER);
+	assert_int_equal(c->inject_rate, 500);
+	assert_int_equal(c->inject_burst_ns, 500 * NSEC_PER_MSEC);
+	assert_int_equal(c->inject_pause_ns, 250 * NSEC_PER_MSEC);
+	assert_null(c->module);
 	assert_null(c->stats_file);
 	assert_int_equal(c->stats_interval_ns, 10 * NSEC_PER_SEC);
 	assert_null(c->report_dir);
@@ -294,7 +304,19 @@ static void test_bad_values(void **state)
 			"--leak-budget: 'lots' is not a size such as 4096, 64K or 1G; valid: 0 to "
 			"1P");
 	assert_rejected(parse("run", "--inject=kmod", NULL),
-			"--inject: 'kmod' is not a known name; valid: auto, stall, none");
+			"--inject: 'kmod' is not a known name; valid: " MODES);
+	assert_rejected(parse("run", "--inject-rate=10000001", NULL),
+			"--inject-rate: 10000001 is out of range; valid: 0 to 10000000");
+	assert_rejected(parse("run", "--inject-burst=9ms", NULL),
+			"--inject-burst: 9ms is out of range; valid: 10ms to 1h");
+	assert_rejected(parse("run", "--inject-pause=2h", NULL),
+			"--inject-pause: 2h is out of range; valid: 0 to 1h");
+	assert_rejected(parse("run", "--inject-error=both", NULL),
+			"--inject-error: 'both' is not a known name; valid: timedout, deadlk, "
+			"either");
+	assert_rejected(parse("run", "--module=", NULL),
+			"--module: '' is not a path; valid: 1 to 4095 characters, no control "
+			"characters, no blank at either end");
 	assert_rejected(parse("run", "--oracles=maybe", NULL),
 			"--oracles: 'maybe' is not yes or no; valid: yes or no");
 	assert_rejected(parse("run", "--seed=0x", NULL),
@@ -309,6 +331,82 @@ static void test_bad_values(void **state)
 	assert_rejected(parse("run", "--report=/a ", NULL),
 			"--report: '/a ' is not a path; valid: 1 to 4095 characters, no control "
 			"characters, no blank at either end");
+}
+
+static void test_sets(void **state)
+{
+	struct outcome o = parse("run", "--inject=module,stall", "--inject-kind=forced,contended",
+				 "--inject-sites=link_map,map_free_bucket", "--inject-error=deadlk",
+				 "--inject-rate=0", "--module=/m.ko", NULL);
+
+	(void)state;
+	assert_accepted(&o);
+	assert_int_equal(o.config.inject, 1u << INJECT_MODULE | 1u << INJECT_STALL);
+	assert_int_equal(o.config.inject_kinds, 1u << INJECT_FORCED | 1u << INJECT_CONTENDED);
+	assert_int_equal(o.config.inject_sites, 1u << RQF_LINK_MAP | 1u << RQF_MAP_FREE_BUCKET);
+	assert_int_equal(o.config.inject_error, INJECT_DEADLK);
+	assert_int_equal(o.config.inject_rate, 0);
+	assert_string_equal(o.config.module, "/m.ko");
+	config_free(&o.config);
+
+	o = parse("check", "--inject=fail_function", "--inject-kind=forced", "--inject-sites=all",
+		  NULL);
+	assert_accepted(&o);
+	assert_int_equal(o.config.inject, 1u << INJECT_FAIL_FUNCTION);
+	assert_int_equal(o.config.inject_kinds, 1u << INJECT_FORCED);
+	assert_int_equal(o.config.inject_sites, (1u << RQF_SITE_NR) - 1);
+	config_free(&o.config);
+}
+
+static void test_wrong_sets(void **state)
+{
+	(void)state;
+	assert_rejected(parse("run", "--inject=auto,stall", NULL), "--inject: auto stands alone");
+	assert_rejected(parse("run", "--inject=stall,none", NULL), "--inject: none stands alone");
+	assert_rejected(parse("run", "--inject=none,auto", NULL), "--inject: auto stands alone");
+	assert_rejected(parse("run", "--inject=fail_function,stall,module", NULL),
+			"--inject: module and fail_function exclude each other: both drive the "
+			"same kernel module");
+	assert_rejected(parse("run", "--inject=stall,module,stall", NULL),
+			"--inject: stall is given twice");
+	assert_rejected(parse("run", "--inject=", NULL),
+			"--inject: '' is not a known name; valid: " MODES);
+	assert_rejected(parse("run", "--inject=stall,", NULL),
+			"--inject: '' is not a known name; valid: " MODES);
+	assert_rejected(parse("run", "--inject=,stall", NULL),
+			"--inject: '' is not a known name; valid: " MODES);
+	assert_rejected(parse("run", "--inject=stal,module", NULL),
+			"--inject: 'stal' is not a known name; valid: " MODES);
+	assert_rejected(parse("run", "--inject-kind=organic", NULL),
+			"--inject-kind: 'organic' is not a known name; valid: contended, forced");
+	assert_rejected(parse("run", "--inject-sites=update,all", NULL),
+			"--inject-sites: 'all' is not a known name; valid: all, map_free_bucket, "
+			"map_free_storage, destroy_bucket, destroy_storage, update, delete, clone, "
+			"alloc, cache, link_map");
+}
+
+/* A set is written as it is read, in the order of the table. */
+static void assert_dumped(const char *word, const char *line)
+{
+	struct outcome o = parse("run", word, NULL);
+	_cleanup_free_ char *dump = config_dump(&o.config);
+
+	assert_accepted(&o);
+	assert_non_null(dump);
+	if (!strstr(dump, line))
+		fail_msg("\"%s\" is not in \"%s\"", line, dump);
+	config_free(&o.config);
+}
+
+static void test_sets_are_dumped(void **state)
+{
+	(void)state;
+	assert_dumped("--inject=auto", "\ninject = auto\n");
+	assert_dumped("--inject=fail_function,stall", "\ninject = stall,fail_function\n");
+	assert_dumped("--inject-kind=forced,contended", "\ninject-kind = contended,forced\n");
+	assert_dumped("--inject-sites=cache,update", "\ninject-sites = update,cache\n");
+	assert_dumped("--inject-sites=all", "\ninject-sites = all\n");
+	assert_dumped("--module=/a b.ko", "\nmodule = /a b.ko\n");
 }
 
 static void test_file(void **state)
@@ -328,7 +426,7 @@ static void test_file(void **state)
 	assert_accepted(&o);
 	assert_int_equal(o.config.duration_ns, 300 * NSEC_PER_SEC);
 	assert_int_equal(o.config.workers, 4);
-	assert_int_equal(o.config.inject, INJECT_NONE);
+	assert_int_equal(o.config.inject, 1u << INJECT_NONE);
 	assert_string_equal(o.config.stats_file, "/x=y#z");
 	assert_string_equal(o.config.config_file, config_path);
 	assert_true(o.config.quiet);
@@ -362,7 +460,9 @@ static void test_file_mistakes(void **state)
 	assert_file_rejected("maps = 4 # four\n",
 			     "1: maps: '4 # four' is not a whole number; valid: 1 to 8");
 	assert_file_rejected("inject = all\n",
-			     "1: inject: 'all' is not a known name; valid: auto, stall, none");
+			     "1: inject: 'all' is not a known name; valid: " MODES);
+	assert_file_rejected("inject = stall, module\n",
+			     "1: inject: ' module' is not a known name; valid: " MODES);
 	assert_file_rejected("duration\n", "1: duration: not a 'key = value' line");
 	assert_file_rejected("= 5\n", "1: : unknown key; bpfsoakd --help lists the valid ones");
 	assert_file_rejected("quiet =\n", "1: quiet: '' is not yes or no; valid: yes or no");
@@ -397,9 +497,10 @@ static void test_unreadable_files(void **state)
 /* The dump is a configuration file that gives the same configuration, seed included. */
 static void test_dump_round_trip(void **state)
 {
-	struct outcome first = parse("run", "--duration=1h30m", "--stall=1s1ms", "--slots=1M",
-				     "--leak-budget=1000", "--inject=stall", "--report=/r d",
-				     "--verbose", "--oracles=no", "--workers=7", NULL);
+	struct outcome first =
+		parse("run", "--duration=1h30m", "--stall=1s1ms", "--slots=1M",
+		      "--leak-budget=1000", "--inject=module,stall", "--inject-sites=clone,alloc",
+		      "--report=/r d", "--verbose", "--oracles=no", "--workers=7", NULL);
 	_cleanup_free_ char *dump = config_dump(&first.config);
 	_cleanup_free_ char *again = NULL;
 	struct outcome second;
@@ -415,7 +516,7 @@ static void test_dump_round_trip(void **state)
 	assert_true(first.config.seed == second.config.seed);
 	assert_non_null(strstr(dump, "duration = 1h30m\n"));
 	assert_non_null(strstr(dump, "leak-budget = 1000\n"));
-	assert_non_null(strstr(dump, "inject = stall\n"));
+	assert_non_null(strstr(dump, "inject = stall,module\n"));
 	assert_null(strstr(dump, "stats-file"));
 	assert_null(strstr(dump, "config ="));
 	config_free(&first.config);
@@ -522,7 +623,7 @@ static void test_help_and_man_page_name_every_key(void **state)
 {
 	_cleanup_free_ char *help = printed_by(config_help);
 	_cleanup_free_ char *troff = printed_by(config_dump_options);
-	struct outcome o = parse("run", "--stats-file=/s", "--report=/r", NULL);
+	struct outcome o = parse("run", "--stats-file=/s", "--report=/r", "--module=/m", NULL);
 	_cleanup_free_ char *dump = config_dump(&o.config);
 	char *rest = dump;
 
@@ -560,7 +661,13 @@ static void test_inject_names(void **state)
 	assert_string_equal(inject_mode_name(INJECT_AUTO), "auto");
 	assert_string_equal(inject_mode_name(INJECT_STALL), "stall");
 	assert_string_equal(inject_mode_name(INJECT_NONE), "none");
+	assert_string_equal(inject_mode_name(INJECT_MODULE), "module");
+	assert_string_equal(inject_mode_name(INJECT_FAIL_FUNCTION), "fail_function");
 	assert_string_equal(inject_mode_name(INJECT_NR), "unknown");
+	assert_string_equal(inject_kind_name(INJECT_FORCED), "forced");
+	assert_string_equal(inject_kind_name(INJECT_KIND_NR), "unknown");
+	assert_string_equal(inject_error_name(INJECT_EITHER), "either");
+	assert_string_equal(inject_error_name(INJECT_ERROR_NR), "unknown");
 }
 
 static void test_hooks_exist_only_when_built_in(void **state)
@@ -596,6 +703,9 @@ int main(void)
 		cmocka_unit_test(test_unknown_options),
 		cmocka_unit_test(test_missing_values),
 		cmocka_unit_test(test_bad_values),
+		cmocka_unit_test(test_sets),
+		cmocka_unit_test(test_wrong_sets),
+		cmocka_unit_test(test_sets_are_dumped),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_command_line_wins),
 		cmocka_unit_test(test_file_mistakes),

@@ -72,11 +72,11 @@ static void test_options_are_those_of_the_table(void **state)
 static void test_sections_stand_in_order(void **state)
 {
 	static const char *const sections[] = {
-		"NAME",	    "SYNOPSIS",	       "DESCRIPTION",
-		"COMMANDS", "OPTIONS",	       "\"CONFIGURATION FILE\"",
-		"VERDICT",  "\"EXIT STATUS\"", "FILES",
-		"SIGNALS",  "CAPABILITIES",    "EXAMPLES",
-		"BUGS",	    "\"SEE ALSO\"",
+		"NAME",	     "SYNOPSIS", "DESCRIPTION",
+		"COMMANDS",  "OPTIONS",	 "\"CONFIGURATION FILE\"",
+		"INJECTION", "VERDICT",	 "\"EXIT STATUS\"",
+		"FILES",     "SIGNALS",	 "CAPABILITIES",
+		"EXAMPLES",  "BUGS",	 "\"SEE ALSO\"",
 	};
 	_cleanup_free_ char *page = read_page();
 	const char *p = page;

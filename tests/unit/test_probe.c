@@ -29,7 +29,15 @@ static struct probe_facts good(void)
 		.cap_bpf = PROBE_YES,
 		.cap_perfmon = PROBE_YES,
 		.rqspinlock = PROBE_YES,
+		.slowpath = PROBE_YES,
 		.cpus_online = 2,
+		.x86_64 = true,
+		.kprobes = PROBE_YES,
+		.modules = PROBE_YES,
+		.cap_sys_module = PROBE_YES,
+		.debugfs = true,
+		.error_injection = PROBE_YES,
+		.fail_function = PROBE_YES,
 	};
 
 	for (int i = 0; i < PROBE_FUNCTION_NR; i++) {
@@ -66,6 +74,8 @@ static void assert_silent(const struct probe_mode *mode, const char *part)
 
 struct decided {
 	struct probe probe;
+	const struct probe_mode *fail_function;
+	const struct probe_mode *module;
 	const struct probe_mode *stall;
 	const struct probe_mode *none;
 };
@@ -74,10 +84,16 @@ static void decide(const struct probe_facts *facts, struct decided *d)
 {
 	memset(d, 0, sizeof(*d));
 	assert_int_equal(probe_decide(facts, &d->probe), 0);
+	d->fail_function = probe_mode(&d->probe, "fail_function");
+	d->module = probe_mode(&d->probe, "module");
 	d->stall = probe_mode(&d->probe, "stall");
 	d->none = probe_mode(&d->probe, "none");
+	assert_non_null(d->fail_function);
+	assert_non_null(d->module);
 	assert_non_null(d->stall);
 	assert_non_null(d->none);
+	assert_true(d->fail_function->injecting);
+	assert_true(d->module->injecting);
 	assert_true(d->stall->injecting);
 	assert_false(d->none->injecting);
 }
@@ -94,13 +110,30 @@ static void test_all_usable(void **state)
 
 	(void)state;
 	decide(&facts, &d);
+	assert_true(d.fail_function->usable);
+	assert_true(d.module->usable);
 	assert_true(d.stall->usable);
 	assert_true(d.none->usable);
+	assert_null(d.fail_function->missing);
+	assert_null(d.module->missing);
 	assert_null(d.stall->missing);
 	assert_null(d.none->missing);
 	assert_false(d.stall->needs_accept_panic);
 	assert_int_equal(probe_exit_code(&d.probe), 0);
-	assert_null(probe_mode(&d.probe, "module"));
+	assert_null(probe_mode(&d.probe, "auto"));
+}
+
+static void test_best_first(void **state)
+{
+	static const char *const names[] = { "fail_function", "module", "stall", "none" };
+	_cleanup_(decided_free) struct decided d;
+	struct probe_facts facts = good();
+
+	(void)state;
+	decide(&facts, &d);
+	assert_int_equal(d.probe.n_modes, ARRAY_SIZE(names));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		assert_string_equal(d.probe.modes[i].name, names[i]);
 }
 
 /* 6.18: rqspinlocks exist, local storage does not use them yet. */
@@ -117,6 +150,8 @@ static void test_no_nofail(void **state)
 	assert_says(d.stall, "use --inject=none");
 	assert_silent(d.stall, "bpf_selem_unlink_storage_nolock_misc");
 	assert_silent(d.stall, "no rqspinlocks at all");
+	assert_string_equal(d.module->missing, d.stall->missing);
+	assert_string_equal(d.fail_function->missing, d.stall->missing);
 	assert_true(d.none->usable);
 	assert_int_equal(probe_exit_code(&d.probe), EXIT_UNSUPPORTED);
 }
@@ -145,6 +180,7 @@ static void test_required_function(void **state)
 	decide(&facts, &d);
 	assert_says(d.stall, "bpf_obj_free_fields()");
 	assert_says(d.stall, "kvfree_call_rcu() (not out of line)");
+	assert_says(d.module, "kvfree_call_rcu() (not out of line)");
 	assert_true(d.none->usable);
 }
 
@@ -188,6 +224,7 @@ static void test_blind(void **state)
 	decide(&facts, &d);
 	assert_says(d.stall, "blind");
 	assert_says(d.none, "blind");
+	assert_says(d.module, "blind");
 	assert_silent(d.stall, "kvfree_call_rcu");
 }
 
@@ -210,6 +247,7 @@ static void test_no_capability(void **state)
 	decide(&facts, &d);
 	assert_string_equal(d.stall->missing, "CAP_BPF is missing: run as root or grant it.");
 	assert_string_equal(d.none->missing, "CAP_BPF is missing: run as root or grant it.");
+	assert_string_equal(d.module->missing, "CAP_BPF is missing: run as root or grant it.");
 	assert_int_equal(probe_exit_code(&d.probe), EXIT_UNSUPPORTED);
 }
 
@@ -279,6 +317,7 @@ static void test_one_cpu(void **state)
 	facts.cpus_online = 1;
 	decide(&facts, &d);
 	assert_says(d.stall, "Only 1 CPU is online");
+	assert_true(d.module->usable);
 	assert_true(d.none->usable);
 	facts.cpus_online = 0;
 	decide(&facts, &unknown);
@@ -295,6 +334,9 @@ static void test_panic(void **state)
 	decide(&facts, &warn);
 	assert_says(warn.stall, "give --accept-panic");
 	assert_true(warn.stall->needs_accept_panic);
+	assert_says(warn.module, "give --accept-panic");
+	assert_true(warn.module->needs_accept_panic);
+	assert_true(warn.fail_function->needs_accept_panic);
 	assert_true(warn.none->usable);
 	assert_int_equal(probe_exit_code(&warn.probe), EXIT_UNSUPPORTED);
 
@@ -308,6 +350,144 @@ static void test_panic(void **state)
 	decide(&facts, &limit);
 	assert_says(limit.stall, "kernel.warn_limit=10");
 	assert_true(limit.stall->needs_accept_panic);
+}
+
+/* Both modes that drive the module say so; stall does not mind. */
+static void assert_module_says(const struct probe_facts *facts, const char *part)
+{
+	_cleanup_(decided_free) struct decided d;
+
+	decide(facts, &d);
+	assert_says(d.module, part);
+	assert_says(d.fail_function, part);
+	assert_true(d.stall->usable);
+	assert_true(d.none->usable);
+	assert_int_equal(probe_exit_code(&d.probe), 0);
+}
+
+static void assert_module_usable(const struct probe_facts *facts)
+{
+	_cleanup_(decided_free) struct decided d;
+
+	decide(facts, &d);
+	assert_true(d.module->usable);
+	assert_true(d.fail_function->usable);
+}
+
+static void test_module_kernel(void **state)
+{
+	struct probe_facts facts = good();
+
+	(void)state;
+	facts.x86_64 = false;
+	assert_module_says(&facts, "rqspinlock_fault is for x86-64 only: use --inject=stall.");
+
+	facts = good();
+	facts.slowpath = PROBE_NO;
+	assert_module_says(&facts, "resilient_queued_spin_lock_slowpath(), which rqspinlock_fault "
+				   "diverts, does not exist in this kernel: use --inject=stall.");
+	facts.slowpath = PROBE_UNKNOWN;
+	assert_module_usable(&facts);
+
+	facts = good();
+	facts.kprobes = PROBE_NO;
+	assert_module_says(&facts,
+			   "CONFIG_KPROBES is off in this kernel, and rqspinlock_fault works by "
+			   "kprobes: use --inject=stall, or boot a kernel built with it.");
+	facts.kprobes = PROBE_UNKNOWN;
+	assert_module_usable(&facts);
+}
+
+static void test_module_loading(void **state)
+{
+	struct probe_facts facts = good();
+
+	(void)state;
+	facts.modules = PROBE_NO;
+	assert_module_says(&facts, "CONFIG_MODULES is off in this kernel, so it loads no module: "
+				   "use --inject=stall, or boot a kernel built with it.");
+	facts.modules = PROBE_UNKNOWN;
+	assert_module_usable(&facts);
+
+	facts = good();
+	facts.modules_disabled = true;
+	assert_module_says(&facts,
+			   "kernel.modules_disabled=1 forbids loading rqspinlock_fault until the "
+			   "next boot: reboot, and load it before that is set.");
+
+	facts = good();
+	facts.cap_sys_module = PROBE_NO;
+	assert_module_says(&facts, "CAP_SYS_MODULE is missing: run as root, grant it, or load "
+				   "rqspinlock_fault beforehand.");
+	facts.cap_sys_module = PROBE_UNKNOWN;
+	assert_module_usable(&facts);
+
+	facts = good();
+	facts.module_why = (char *)"/m.ko was built for another";
+	assert_module_says(&facts, "/m.ko was built for another.");
+}
+
+/* Then nothing matters that would keep it from being loaded. */
+static void test_module_loaded(void **state)
+{
+	struct probe_facts facts = good();
+
+	(void)state;
+	facts.module_loaded = true;
+	facts.modules_disabled = true;
+	facts.cap_sys_module = PROBE_NO;
+	facts.module_why = (char *)"not installed";
+	assert_module_usable(&facts);
+
+	facts.module_device_error = -EACCES;
+	assert_module_says(&facts,
+			   "rqspinlock_fault is loaded, but /dev/rqspinlock_fault cannot be "
+			   "opened (Permission denied): run as root with /dev mounted.");
+	facts.module_loaded = false;
+	assert_module_says(&facts, "not installed.");
+}
+
+/* What fail_function lacks, module does not. */
+static void assert_fail_function_says(const struct probe_facts *facts, const char *text)
+{
+	_cleanup_(decided_free) struct decided d;
+
+	decide(facts, &d);
+	assert_true(d.module->usable);
+	assert_false(d.fail_function->usable);
+	assert_string_equal(d.fail_function->missing, text);
+}
+
+static void test_fail_function(void **state)
+{
+	struct probe_facts facts = good();
+
+	(void)state;
+	facts.fail_function = PROBE_NO;
+	facts.fail_function_error = -ENOENT;
+	facts.debugfs = false;
+	assert_fail_function_says(&facts, "CONFIG_FAIL_FUNCTION is off in this kernel: use "
+					  "--inject=module, or boot one built with it.");
+	facts = good();
+	facts.error_injection = PROBE_NO;
+	assert_fail_function_says(&facts,
+				  "CONFIG_FUNCTION_ERROR_INJECTION is off in this kernel: use "
+				  "--inject=module, or boot one built with it.");
+	facts = good();
+	facts.debugfs = false;
+	facts.fail_function = PROBE_UNKNOWN;
+	facts.fail_function_error = -ENOENT;
+	assert_fail_function_says(&facts, "debugfs is not mounted: mount -t debugfs debugfs "
+					  "/sys/kernel/debug, or use --inject=module.");
+	facts = good();
+	facts.fail_function_error = -EACCES;
+	assert_fail_function_says(&facts,
+				  "/sys/kernel/debug/fail_function cannot be written (Permission "
+				  "denied): run as root, or use --inject=module.");
+	facts.locked_down = true;
+	assert_fail_function_says(&facts,
+				  "This kernel is locked down, so debugfs cannot be written: boot "
+				  "without lockdown (Secure Boot).");
 }
 
 static void test_rqspinlock(void **state)
@@ -468,6 +648,7 @@ static char *printed(const struct probe *probe, bool json)
 
 static void test_print(void **state)
 {
+	static const char last[] = "\n  none           usable\n";
 	_cleanup_(sample_free) struct probe probe;
 	_cleanup_free_ char *text = NULL;
 	struct probe_item items[3];
@@ -484,8 +665,9 @@ static void test_print(void **state)
 				      "\n"
 				      "modes of run --inject\n"),
 			 text);
-	assert_non_null(strstr(text, "\n  stall  not usable: bpf_selem_unlink_nofail()"));
-	assert_string_equal(text + strlen(text) - strlen("  none   usable\n"), "  none   usable\n");
+	assert_non_null(strstr(text, "\n  stall          not usable: bpf_selem_unlink_nofail()"));
+	assert_non_null(strstr(text, "\n  fail_function  not usable: bpf_selem_unlink_nofail()"));
+	assert_string_equal(text + strlen(text) - strlen(last), last);
 }
 
 static const char *string_at(struct json_object *array, size_t i, const char *key)
@@ -512,9 +694,9 @@ static void test_print_json(void **state)
 	assert_string_equal(string_at(list, 0, "answer"), "value");
 	assert_null(string_at(list, 1, "detail"));
 	assert_string_equal(string_at(list, 2, "name"), "say \"hi\"");
-	assert_int_equal(json_object_array_length(modes), 2);
+	assert_int_equal(json_object_array_length(modes), 4);
 	assert_string_equal(string_at(modes, 0, "usable"), "false");
-	assert_null(string_at(modes, 1, "missing"));
+	assert_null(string_at(modes, 3, "missing"));
 	assert_int_equal(json_object_get_int(json_object_object_get(root, "exit_code")),
 			 EXIT_UNSUPPORTED);
 	json_object_put(root);
@@ -523,16 +705,31 @@ static void test_print_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_usable),     cmocka_unit_test(test_no_nofail),
-		cmocka_unit_test(test_no_rqspinlock),  cmocka_unit_test(test_required_function),
-		cmocka_unit_test(test_nofail_untried), cmocka_unit_test(test_optional_function),
-		cmocka_unit_test(test_blind),	       cmocka_unit_test(test_no_capability),
-		cmocka_unit_test(test_no_perfmon),     cmocka_unit_test(test_no_bpf),
-		cmocka_unit_test(test_no_btf),	       cmocka_unit_test(test_no_storage_map),
-		cmocka_unit_test(test_one_cpu),	       cmocka_unit_test(test_panic),
-		cmocka_unit_test(test_rqspinlock),     cmocka_unit_test(test_rqspinlock_kvm),
-		cmocka_unit_test(test_kallsyms),       cmocka_unit_test(test_traceable),
-		cmocka_unit_test(test_print),	       cmocka_unit_test(test_print_json),
+		cmocka_unit_test(test_all_usable),
+		cmocka_unit_test(test_best_first),
+		cmocka_unit_test(test_no_nofail),
+		cmocka_unit_test(test_no_rqspinlock),
+		cmocka_unit_test(test_required_function),
+		cmocka_unit_test(test_nofail_untried),
+		cmocka_unit_test(test_optional_function),
+		cmocka_unit_test(test_blind),
+		cmocka_unit_test(test_no_capability),
+		cmocka_unit_test(test_no_perfmon),
+		cmocka_unit_test(test_no_bpf),
+		cmocka_unit_test(test_no_btf),
+		cmocka_unit_test(test_no_storage_map),
+		cmocka_unit_test(test_one_cpu),
+		cmocka_unit_test(test_panic),
+		cmocka_unit_test(test_module_kernel),
+		cmocka_unit_test(test_module_loading),
+		cmocka_unit_test(test_module_loaded),
+		cmocka_unit_test(test_fail_function),
+		cmocka_unit_test(test_rqspinlock),
+		cmocka_unit_test(test_rqspinlock_kvm),
+		cmocka_unit_test(test_kallsyms),
+		cmocka_unit_test(test_traceable),
+		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_print_json),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "capture.h"
+
 /* The reports of the kernel log come from this test, without a device to read them from. */
 #define kmsg_reports test_kmsg_reports
 #include "report.c"
@@ -37,7 +39,8 @@ static struct snapshot *new_snapshot(void)
 	strcpy(s->kernel_release, "7.3.4-cloud-amd64");
 	strcpy(s->cpu_model, "queued");
 	s->seed = UINT64_MAX - 1;
-	s->inject = "stall";
+	strcpy(s->inject, "stall");
+	s->kinds[FAULT_ORGANIC] = true;
 	s->start_realtime = 1767225600.25;
 	s->elapsed_ns = 60 * NSEC_PER_SEC;
 	s->verdict = VERDICT_PASS;
@@ -227,11 +230,19 @@ static void test_identity(void **state)
 static void test_inject(void **state)
 {
 	static const struct {
-		const char *inject, *json;
+		const char *inject;
+		bool kinds[FAULT_NR];
+		const char *json;
 	} cases[] = {
-		{ "stall", "{ \"backends\": [ \"stall\" ], \"kinds\": [ \"organic\" ] }" },
-		{ "none", "{ \"backends\": [ ], \"kinds\": [ ] }" },
-		{ NULL, "{ \"backends\": [ ], \"kinds\": [ ] }" },
+		{ "stall",
+		  { true, false, false },
+		  "{ \"backends\": [ \"stall\" ], \"kinds\": [ \"organic\" ] }" },
+		{ "fail_function,stall",
+		  { true, true, true },
+		  "{ \"backends\": [ \"fail_function\", \"stall\" ], "
+		  "\"kinds\": [ \"organic\", \"contended\", \"forced\" ] }" },
+		{ "none", { false }, "{ \"backends\": [ ], \"kinds\": [ ] }" },
+		{ "", { false }, "{ \"backends\": [ ], \"kinds\": [ ] }" },
 	};
 	_cleanup_free_ struct snapshot *s = new_snapshot();
 
@@ -239,7 +250,8 @@ static void test_inject(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_(json_putp) struct json_object *report = NULL;
 
-		s->inject = cases[i].inject;
+		strcpy(s->inject, cases[i].inject);
+		memcpy(s->kinds, cases[i].kinds, sizeof(s->kinds));
 		report = written(s, NULL, NULL);
 		assert_string_equal(json_object_to_json_string(child(report, "inject")),
 				    cases[i].json);
@@ -253,14 +265,15 @@ static void test_figures(void **state)
 
 	(void)state;
 	s->timeouts[FAULT_CONTENDED][SOAK_SITE_DESTROY_BUCKET] = 1;
-	s->c.deadlocks[SOAK_SITE_DELETE] = 2;
+	s->deadlocks[FAULT_FORCED][SOAK_SITE_LINK_MAP] = 2;
 	s->c.births[SOAK_SK] = 600;
 	s->c.births[SOAK_TASK] = 60;
 	s->owners_by_kind[SOAK_TASK] = 120;
 	s->c.frees[SOAK_FREE_DESTROY] = 5;
 	s->c.frees_by_cmpxchg = 6;
 	s->c.lockless[SOAK_DESTROY] = 7;
-	s->c.visits[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_TIMEOUT] = 8;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_ORGANIC] = 3;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_FORCED] = 5;
 	s->holes[HOLE_SELEM][FAULT_ORGANIC] = 9;
 	s->violations[VIOLATION_SELEM_LEAK] = 10;
 	s->violations[VIOLATION_STORAGE_LEAK] = 11;
@@ -274,7 +287,7 @@ static void test_figures(void **state)
 	s->c.visit_max_ns = 300 * NSEC_PER_MSEC;
 	report = written(s, NULL, NULL);
 	assert_int_equal(number(report, "timeouts.contended.destroy_bucket"), 1);
-	assert_int_equal(number(report, "deadlocks.organic.delete"), 2);
+	assert_int_equal(number(report, "deadlocks.forced.link_map"), 2);
 	assert_int_equal(number(report, "born"), 660);
 	assert_int_equal(number(report, "born_by_owner.task"), 60);
 	assert_int_equal(number(report, "owners"), 120);
@@ -298,6 +311,77 @@ static void test_figures(void **state)
 	assert_true(json_object_get_double(child(report, "selems_per_s")) == 11);
 	assert_true(json_object_get_double(child(report, "owners_per_s")) == 2);
 	assert_true(json_object_get_double(child(child(report, "longest_s"), "visit")) == 0.3);
+}
+
+static void expect_cell(struct json_object *cells, size_t index, const char *json)
+{
+	assert_true(index < json_object_array_length(cells));
+	assert_string_equal(json_object_to_json_string(json_object_array_get_idx(cells, index)),
+			    json);
+}
+
+static void test_coverage(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_(json_putp) struct json_object *report = NULL;
+	struct json_object *coverage;
+
+	(void)state;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_ORGANIC] = 4;
+	s->c.coverage[SOAK_DESTROY][SOAK_LOCK_EITHER][SOAK_LOCK_OK][SOAK_LEFT][SOAK_NO_FAULT] = 5;
+	report = written(s, NULL, NULL);
+	coverage = child(report, "coverage");
+	assert_int_equal(number(coverage, "summary.organic.reachable"), 26);
+	assert_int_equal(number(coverage, "summary.organic.covered"), 1);
+	assert_int_equal(number(coverage, "summary.organic.missing"), 25);
+	assert_int_equal(number(coverage, "summary.forced.reachable"), 0);
+	assert_int_equal(json_object_array_length(child(coverage, "covered")), 2);
+	expect_cell(child(coverage, "covered"), 0,
+		    "{ \"side\": \"map_free\", \"bucket\": \"ok\", \"storage\": \"timeout\", "
+		    "\"outcome\": \"left\", \"kind\": \"organic\", \"visits\": 4, "
+		    "\"reachable\": true }");
+	expect_cell(child(coverage, "covered"), 1,
+		    "{ \"side\": \"destroy\", \"bucket\": \"either\", \"storage\": \"ok\", "
+		    "\"outcome\": \"left\", \"kind\": \"none\", \"visits\": 5, "
+		    "\"reachable\": false }");
+	assert_int_equal(json_object_array_length(child(coverage, "missing")), 25 + 26);
+	expect_cell(child(coverage, "missing"), 0,
+		    "{ \"side\": \"map_free\", \"bucket\": \"ok\", \"storage\": \"timeout\", "
+		    "\"outcome\": \"freed_by_cmpxchg\", \"kind\": \"organic\" }");
+	/* 150 combinations without their kinds, 26 plus 60 of them reachable. */
+	assert_int_equal(json_object_array_length(child(coverage, "unreachable")), 150 - 86);
+	expect_cell(child(coverage, "unreachable"), 0,
+		    "{ \"side\": \"map_free\", \"bucket\": \"ok\", \"storage\": \"ok\", "
+		    "\"outcome\": \"left\", \"reason\": \"a visit that took the selem off both "
+		    "lists frees it at once (unlink == 2)\" }");
+}
+
+static void test_module(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_(json_putp) struct json_object *without = NULL, *with = NULL;
+	struct json_object *module;
+
+	(void)state;
+	s->module.hidden = 1;
+	without = written(s, NULL, NULL);
+	assert_string_equal(json_object_to_json_string(child(without, "module")),
+			    "{ \"present\": false }");
+	s->module.present = true;
+	strcpy(s->module.decide, "self");
+	s->module.sites = 1u << SOAK_SITE_CACHE | 1u << SOAK_SITE_MAP_FREE_BUCKET;
+	s->module.calls[SOAK_SITE_CACHE] = 2;
+	s->module.deadlocks[FAULT_CONTENDED][SOAK_SITE_ALLOC] = 3;
+	s->module.held = -4;
+	with = written(s, NULL, NULL);
+	module = child(with, "module");
+	assert_string_equal(text(module, "decide"), "self");
+	assert_string_equal(json_object_to_json_string(child(module, "sites")),
+			    "[ \"map_free_bucket\", \"cache\" ]");
+	assert_int_equal(number(module, "hidden"), 1);
+	assert_int_equal(number(module, "calls.cache"), 2);
+	assert_int_equal(number(module, "deadlocks.contended.alloc"), 3);
+	assert_int_equal(json_object_get_int64(child(module, "held")), -4);
 }
 
 static void test_kernel_log_reports(void **state)
@@ -412,14 +496,11 @@ static void test_directory_is_made(void **state)
 
 static char *end_of_run(const struct snapshot *s)
 {
-	char *output = NULL;
-	size_t len;
-	FILE *out = open_memstream(&output, &len);
+	struct capture c;
 
-	assert_non_null(out);
-	report_print_end(out, s);
-	assert_int_equal(fclose(out), 0);
-	return output;
+	capture_begin(&c);
+	report_print_end(c.out, s);
+	return capture_end(&c);
 }
 
 static void test_last_line(void **state)
@@ -449,6 +530,19 @@ static void test_last_line(void **state)
 	assert_non_null(strstr(output, "INCONCLUSIVE: no lock failed\nbpfsoakd: end of run"));
 }
 
+#define NO_FAULTS "NO FAULTS WERE INJECTED, and yet locks failed: organic 3\n"
+
+/* 4 organic and 3 forced visits in one element; one that cannot be; 6 that were not seen well. */
+static const char matrix[] = "  map_free         storage ok  timeout  deadlock  gone     skipped\n"
+			     "   bucket ok       12345/-/-   -/7/0!   -/0/0     -/0!/0!  -/0!/0!\n"
+			     "   bucket timeout  -/0!/0!     -/0!/0!  -/0/0     -/0!/0!  -/0!/0!\n"
+			     "   bucket deadlock -/0/0       -/0/0    -/0/0     -/0/0    -/0/0\n"
+			     "   bucket gone     -/0!/0!     -/0!/0!  -/0/0     -/0!/-   -/2?/-\n"
+			     "   bucket skipped  -/0!/0!     -/0!/0!  -/0/0     -/0!/0!  -/0!/0!\n"
+			     "   either          6 visits with a result that could not be seen\n"
+			     "  destroy          storage ok  timeout  deadlock  gone     skipped\n"
+			     "   bucket ok       0!/-/-      -/0!/0!  -/0/0     -/0!/0!  -\n";
+
 static void test_faults_are_announced_first(void **state)
 {
 	static const char injected[] = "FAULTS WERE INJECTED: organic (real holders stalled by BPF "
@@ -459,12 +553,98 @@ static void test_faults_are_announced_first(void **state)
 	(void)state;
 	stalled = end_of_run(s);
 	assert_int_equal(strncmp(stalled, injected, strlen(injected)), 0);
-	s->inject = "none";
+	strcpy(s->inject, "none");
+	s->kinds[FAULT_ORGANIC] = false;
 	plain = end_of_run(s);
 	assert_null(strstr(plain, "INJECTED"));
 	s->timeouts[FAULT_ORGANIC][SOAK_SITE_UPDATE] = 1;
+	s->deadlocks[FAULT_ORGANIC][SOAK_SITE_UPDATE] = 2;
 	surprise = end_of_run(s);
-	assert_int_equal(strncmp(surprise, "NO FAULTS WERE INJECTED", 23), 0);
+	assert_int_equal(strncmp(surprise, NO_FAULTS, strlen(NO_FAULTS)), 0);
+}
+
+/* Every kind has its words, and what was not asked for is a surprise. */
+static void test_kinds_are_named(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_free_ char *output = NULL;
+
+	(void)state;
+	strcpy(s->inject, "fail_function,stall");
+	s->kinds[FAULT_CONTENDED] = true;
+	s->timeouts[FAULT_ORGANIC][0] = 1;
+	output = end_of_run(s);
+	assert_non_null(strstr(output, "FAULTS WERE INJECTED: organic (real holders stalled"));
+	assert_non_null(strstr(output, "; contended (real holders, and"));
+	assert_null(strstr(output, "forced ("));
+	assert_non_null(strstr(output, "inject fail_function,stall (organic, contended)\n"));
+	assert_null(strstr(output, "NO"));
+	free(output);
+	s->kinds[FAULT_ORGANIC] = false;
+	output = end_of_run(s);
+	assert_non_null(strstr(output, "\nNO SUCH FAULTS WERE INJECTED, and yet locks failed: "
+				       "organic 1\n"));
+}
+
+/* A forced fault is never to be taken for a finding: told first and told last. */
+static void test_forced_faults_are_loud(void **state)
+{
+	static const char loud[] = "FAULTS WERE FORCED: locks failed that nobody held; leaks that "
+				   "follow are predicted, not bugs\n";
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_free_ char *forced = NULL, *calm = NULL;
+	char *last;
+
+	(void)state;
+	calm = end_of_run(s);
+	assert_null(strstr(calm, "FORCED"));
+	s->kinds[FAULT_FORCED] = true;
+	forced = end_of_run(s);
+	assert_int_equal(strncmp(forced, loud, strlen(loud)), 0);
+	last = strstr(forced, "bpfsoakd: end of run: ");
+	assert_non_null(last);
+	assert_int_equal(strncmp(last - strlen(loud), loud, strlen(loud)), 0);
+}
+
+static void test_matrix(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_free_ char *output = NULL, *plain = NULL;
+
+	(void)state;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_OK][SOAK_FREED_HERE][SOAK_NO_FAULT] =
+		12345;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_ORGANIC] = 4;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_FORCED] = 3;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_GONE][SOAK_LOCK_SKIPPED][SOAK_LEFT][SOAK_NO_FAULT] =
+		2;
+	s->c.coverage[SOAK_MAP_FREE][SOAK_LOCK_OK][SOAK_LOCK_EITHER][SOAK_LEFT][SOAK_NO_FAULT] = 6;
+	output = end_of_run(s);
+	assert_non_null(strstr(output, matrix));
+	assert_non_null(strstr(output, "  coverage         organic 1/26 cells, missing: "
+				       "map_free ok/timeout freed_by_cmpxchg, "));
+	assert_non_null(strstr(output, "map_free timeout/gone left and 19 more\n"));
+	assert_null(strstr(output, "coverage         forced"));
+
+	strcpy(s->inject, "none");
+	s->kinds[FAULT_ORGANIC] = false;
+	plain = end_of_run(s);
+	assert_null(strstr(plain, "matrix"));
+	assert_null(strstr(plain, "coverage"));
+}
+
+static void test_all_covered(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_free_ char *output = NULL;
+
+	(void)state;
+	memset(s->c.coverage, 1, sizeof(s->c.coverage));
+	s->module.present = true;
+	s->module.missed = 7;
+	output = end_of_run(s);
+	assert_non_null(strstr(output, "  coverage         organic 26/26 cells\n"));
+	assert_non_null(strstr(output, "  module trouble   missed 7\n"));
 }
 
 /* Every row starts its right column at the same place. */
@@ -476,9 +656,11 @@ static void test_table_is_aligned(void **state)
 	char *rest, *line;
 
 	(void)state;
-	s->inject = "none";
+	memset(s->c.coverage, 1, sizeof(s->c.coverage));
+	s->module.present = true;
 	output = end_of_run(s);
 	rest = output;
+	assert_int_equal(strncmp(strsep(&rest, "\n"), "FAULTS", 6), 0);
 	while ((line = strsep(&rest, "\n")) && line[0] == ' ') {
 		assert_true(strlen(line) > 19);
 		assert_int_equal(line[18], ' ');
@@ -535,6 +717,8 @@ int main(void)
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_inject),
 		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_coverage),
+		cmocka_unit_test(test_module),
 		cmocka_unit_test(test_kernel_log_reports),
 		cmocka_unit_test(test_config),
 		cmocka_unit_test(test_empty_and_absurd),
@@ -542,6 +726,10 @@ int main(void)
 		cmocka_unit_test(test_directory_is_made),
 		cmocka_unit_test(test_last_line),
 		cmocka_unit_test(test_faults_are_announced_first),
+		cmocka_unit_test(test_kinds_are_named),
+		cmocka_unit_test(test_forced_faults_are_loud),
+		cmocka_unit_test(test_matrix),
+		cmocka_unit_test(test_all_covered),
 		cmocka_unit_test(test_table_is_aligned),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_exit_codes),

@@ -55,6 +55,8 @@ static void test_names_are_complete_and_unique(void **state)
 	CHECK_NAMES(site_name, SOAK_SITE_NR);
 	CHECK_NAMES(side_name, SOAK_SIDE_NR);
 	CHECK_NAMES(lock_result_name, SOAK_LOCK_NR);
+	CHECK_NAMES(outcome_name, SOAK_OUTCOME_NR);
+	CHECK_NAMES(cover_kind_name, SOAK_COVER_KINDS);
 	CHECK_NAMES(owner_kind_name, SOAK_KIND_NR);
 	CHECK_NAMES(free_name, SOAK_FREE_NR);
 	CHECK_NAMES(soak_err_name, SOAK_ERR_NR);
@@ -73,6 +75,10 @@ static void test_published_names(void **state)
 	assert_string_equal(site_name(SOAK_SITE_DESTROY_STORAGE), "destroy_storage");
 	assert_string_equal(side_name(SOAK_MAP_FREE), "map_free");
 	assert_string_equal(lock_result_name(SOAK_LOCK_TIMEOUT), "timeout");
+	assert_string_equal(outcome_name(SOAK_FREED_CMPXCHG), "freed_by_cmpxchg");
+	assert_string_equal(cover_kind_name(SOAK_NO_FAULT), "none");
+	assert_string_equal(cover_kind_name(FAULT_FORCED), "forced");
+	assert_string_equal(violation_name(VIOLATION_HELD), "held");
 	assert_string_equal(owner_kind_name(SOAK_SK), "socket");
 	assert_string_equal(free_name(SOAK_FREE_PROGRAM), "program");
 	assert_string_equal(soak_err_name(SOAK_ERR_ETIMEDOUT), "ETIMEDOUT");
@@ -106,6 +112,10 @@ static void test_totals_count_everything_once(void **state)
 	fill(s.violations, VIOLATION_NR);
 	fill(s.holes, HOLE_NR * FAULT_NR);
 	fill(s.timeouts, FAULT_NR * SOAK_SITE_NR);
+	fill(s.deadlocks, FAULT_NR * SOAK_SITE_NR);
+	fill(s.c.coverage[SOAK_DESTROY][SOAK_LOCK_GONE][SOAK_LOCK_TIMEOUT],
+	     SOAK_OUTCOME_NR * SOAK_COVER_KINDS);
+	s.c.coverage[SOAK_DESTROY][SOAK_LOCK_GONE][SOAK_LOCK_DEADLOCK][0][0] = 1000;
 	s.c.frees_by_cmpxchg = 1000; /* part of frees, never added to them */
 
 	assert_int_equal(snapshot_births(&s), all(SOAK_KIND_NR));
@@ -115,6 +125,12 @@ static void test_totals_count_everything_once(void **state)
 	assert_int_equal(snapshot_violations(&s), all(VIOLATION_NR));
 	assert_int_equal(snapshot_holes(&s), all(HOLE_NR * FAULT_NR));
 	assert_int_equal(snapshot_timeouts(&s), all(FAULT_NR * SOAK_SITE_NR));
+	assert_int_equal(snapshot_deadlocks(&s), all(FAULT_NR * SOAK_SITE_NR));
+	assert_int_equal(snapshot_failures(&s, FAULT_ORGANIC), 2 * all(SOAK_SITE_NR));
+	assert_int_equal(snapshot_failures(&s, FAULT_CONTENDED), 2 * all(SOAK_SITE_NR)
+									 << SOAK_SITE_NR);
+	assert_int_equal(snapshot_visits(&s, SOAK_DESTROY, SOAK_LOCK_GONE, SOAK_LOCK_TIMEOUT),
+			 all(SOAK_OUTCOME_NR * SOAK_COVER_KINDS));
 	assert_int_equal(snapshot_total(s.violations, 2), 3);
 	assert_int_equal(snapshot_total(s.violations, 0), 0);
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "build_config.h"
+#include "capture.h"
 #include "stats.h"
 #include "util.h"
 
@@ -34,6 +35,7 @@ static const char *const required[] = {
 	"bpfsoakd_selem_births_total",
 	"bpfsoakd_selem_frees_total",
 	"bpfsoakd_visits_total",
+	"bpfsoakd_coverage_cells",
 	"bpfsoakd_lockless_unlinks_total",
 	"bpfsoakd_injected_total",
 	"bpfsoakd_lock_failures_total",
@@ -63,7 +65,7 @@ static struct snapshot *new_snapshot(void)
 	strcpy(s->kernel_release, "7.3.4-cloud-amd64");
 	strcpy(s->cpu_model, "Some CPU @ 2.00GHz");
 	s->seed = UINT64_MAX;
-	s->inject = "stall";
+	strcpy(s->inject, "stall");
 	s->start_realtime = 1767225600.25;
 	s->update_realtime = 1767225660.5;
 	s->elapsed_ns = 60250000000ULL;
@@ -108,6 +110,8 @@ static void check_sample(char *line, const char *name)
 		assert_int_equal(*p++, '}');
 	}
 	assert_int_equal(*p++, ' ');
+	if (!strcmp(name, "bpfsoakd_module_held_locks") && *p == '-')
+		p++;
 	assert_true(isdigit((unsigned char)*p));
 	strtod(p, &end);
 	assert_int_equal(*end, '\0');
@@ -210,7 +214,8 @@ static void test_every_series_is_unique(void **state)
 	struct parsed *t;
 
 	(void)state;
-	memset(&s->c.visits, 1, sizeof(s->c.visits)); /* no combination left out */
+	memset(&s->c.coverage, 1, sizeof(s->c.coverage)); /* no combination left out */
+	s->module.present = true;
 	t = parse(s);
 	for (size_t i = 0; i < t->n_lines; i++) {
 		_cleanup_free_ char *series = NULL;
@@ -222,7 +227,8 @@ static void test_every_series_is_unique(void **state)
 		assert_int_equal(count_prefix(t, series), 1);
 	}
 	assert_int_equal(count_prefix(t, "bpfsoakd_visits_total{"),
-			 SOAK_SIDE_NR * SOAK_LOCK_NR * SOAK_LOCK_NR);
+			 SOAK_SIDE_NR * SOAK_LOCK_NR * SOAK_LOCK_NR * SOAK_OUTCOME_NR *
+				 SOAK_COVER_KINDS);
 	parsed_free(t);
 }
 
@@ -233,7 +239,7 @@ static void test_odd_strings_are_escaped(void **state)
 
 	(void)state;
 	strcpy(s->kernel_release, "7.3\"q\\b\nn\tt\xffu}{,=");
-	s->inject = NULL;
+	s->inject[0] = '\0';
 	t = parse(s);
 	ASSERT_LINE(
 		t, "bpfsoakd_build_info{version=\"" SOAK_VERSION "\","
@@ -301,19 +307,28 @@ static void test_lock_failures_and_injections(void **state)
 	(void)state;
 	s->timeouts[FAULT_ORGANIC][SOAK_SITE_DESTROY_STORAGE] = 21;
 	s->timeouts[FAULT_FORCED][SOAK_SITE_CLONE] = 22;
-	s->c.deadlocks[SOAK_SITE_UPDATE] = 23;
+	s->deadlocks[FAULT_CONTENDED][SOAK_SITE_UPDATE] = 23;
 	s->c.stalls[SOAK_SITE_DESTROY_STORAGE] = 24;
 	t = parse(s);
 	ASSERT_LINE(t, "bpfsoakd_lock_failures_total{kind=\"organic\",site=\"destroy_storage\","
 		       "result=\"timeout\"} 21");
 	ASSERT_LINE(t, "bpfsoakd_lock_failures_total{kind=\"forced\",site=\"clone\","
 		       "result=\"timeout\"} 22");
-	ASSERT_LINE(t, "bpfsoakd_lock_failures_total{kind=\"organic\",site=\"update\","
+	ASSERT_LINE(t, "bpfsoakd_lock_failures_total{kind=\"contended\",site=\"update\","
 		       "result=\"deadlock\"} 23");
 	ASSERT_LINE(t, "bpfsoakd_lock_failures_total{kind=\"forced\",site=\"update\","
 		       "result=\"deadlock\"} 0");
 	ASSERT_LINE(t, "bpfsoakd_injected_total{kind=\"organic\",site=\"destroy_storage\"} 24");
 	ASSERT_LINE(t, "bpfsoakd_injected_total{kind=\"forced\",site=\"clone\"} 22");
+	ASSERT_LINE(t, "bpfsoakd_injected_total{kind=\"contended\",site=\"update\"} 23");
+	parsed_free(t);
+
+	/* The module knows best what it did. */
+	s->module.present = true;
+	s->module.timeouts[FAULT_FORCED][SOAK_SITE_CLONE] = 25;
+	s->module.deadlocks[FAULT_FORCED][SOAK_SITE_CLONE] = 26;
+	t = parse(s);
+	ASSERT_LINE(t, "bpfsoakd_injected_total{kind=\"forced\",site=\"clone\"} 51");
 	parsed_free(t);
 }
 
@@ -323,13 +338,88 @@ static void test_only_visits_that_happened(void **state)
 	struct parsed *t;
 
 	(void)state;
-	s->c.visits[SOAK_DESTROY][SOAK_LOCK_GONE][SOAK_LOCK_TIMEOUT] = 31;
+	s->c.coverage[SOAK_DESTROY][SOAK_LOCK_GONE][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_FORCED] =
+		31;
 	t = parse(s);
-	ASSERT_LINE(t, "bpfsoakd_visits_total{side=\"map_free\",bucket=\"ok\",storage=\"ok\"} 0");
-	ASSERT_LINE(t, "bpfsoakd_visits_total{side=\"destroy\",bucket=\"ok\",storage=\"ok\"} 0");
+	ASSERT_LINE(t, "bpfsoakd_visits_total{side=\"map_free\",bucket=\"ok\",storage=\"ok\","
+		       "outcome=\"freed_here\",kind=\"none\"} 0");
+	ASSERT_LINE(t, "bpfsoakd_visits_total{side=\"destroy\",bucket=\"ok\",storage=\"ok\","
+		       "outcome=\"freed_here\",kind=\"none\"} 0");
 	ASSERT_LINE(t, "bpfsoakd_visits_total{side=\"destroy\",bucket=\"gone\","
-		       "storage=\"timeout\"} 31");
+		       "storage=\"timeout\",outcome=\"left\",kind=\"forced\"} 31");
 	assert_int_equal(count_prefix(t, "bpfsoakd_visits_total{"), 3);
+	parsed_free(t);
+}
+
+static void test_coverage(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	struct parsed *t;
+
+	(void)state;
+	s->kinds[FAULT_FORCED] = true;
+	s->c.coverage[SOAK_DESTROY][SOAK_LOCK_GONE][SOAK_LOCK_TIMEOUT][SOAK_LEFT][FAULT_FORCED] = 9;
+	t = parse(s);
+	ASSERT_LINE(t, "bpfsoakd_coverage_cells{kind=\"forced\",state=\"reachable\"} 60");
+	ASSERT_LINE(t, "bpfsoakd_coverage_cells{kind=\"forced\",state=\"covered\"} 1");
+	ASSERT_LINE(t, "bpfsoakd_coverage_cells{kind=\"organic\",state=\"reachable\"} 0");
+	ASSERT_LINE(t, "bpfsoakd_coverage_cells{kind=\"none\",state=\"covered\"} 0");
+	parsed_free(t);
+}
+
+static void fill_module(struct snapshot_module *m)
+{
+	m->armed = true;
+	strcpy(m->decide, "fail_function");
+	strcpy(m->error, "timedout"); /* as the knob happens to stand */
+	m->sites = 1u << SOAK_SITE_UPDATE;
+	m->sites_here = 1u << SOAK_SITE_UPDATE | 1u << SOAK_SITE_CACHE;
+	m->probability = 51;
+	m->interval = 52;
+	m->bursts = 53;
+	m->calls[SOAK_SITE_ALLOC] = 54;
+	m->passed[SOAK_SITE_LINK_MAP] = 55;
+	m->timeouts[FAULT_CONTENDED][SOAK_SITE_CACHE] = 56;
+	m->deadlocks[FAULT_FORCED][SOAK_SITE_DELETE] = 57;
+	m->hidden = 58;
+	m->held_cpus = 59;
+	m->held = -60;
+}
+
+static void test_module(void **state)
+{
+	static const char *const lines[] = {
+		"bpfsoakd_module_info{decide=\"fail_function\",error=\"either\"} 1",
+		"bpfsoakd_module_armed 1",
+		"bpfsoakd_module_site_enabled{site=\"update\"} 1",
+		"bpfsoakd_module_site_enabled{site=\"cache\"} 0",
+		"bpfsoakd_module_site_available{site=\"cache\"} 1",
+		"bpfsoakd_module_site_available{site=\"clone\"} 0",
+		"bpfsoakd_module_probability_percent 51",
+		"bpfsoakd_module_interval 52",
+		"bpfsoakd_module_bursts_total 53",
+		"bpfsoakd_module_calls_total{site=\"alloc\"} 54",
+		"bpfsoakd_module_passed_total{site=\"link_map\"} 55",
+		"bpfsoakd_module_errors_total{kind=\"contended\",site=\"cache\","
+		"error=\"timeout\"} 56",
+		"bpfsoakd_module_errors_total{kind=\"forced\",site=\"delete\","
+		"error=\"deadlock\"} 57",
+		"bpfsoakd_module_hidden_total 58",
+		"bpfsoakd_module_held_cpus 59",
+		"bpfsoakd_module_held_locks -60",
+	};
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	struct parsed *t;
+
+	(void)state;
+	fill_module(&s->module);
+	t = parse(s);
+	assert_int_equal(count_prefix(t, "bpfsoakd_module_"), 0);
+	parsed_free(t);
+	s->module.present = true;
+	t = parse(s);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		ASSERT_LINE(t, lines[i]);
 	parsed_free(t);
 }
 
@@ -378,14 +468,11 @@ static void test_workers(void **state)
 
 static char *reference(void)
 {
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	struct capture c;
 
-	assert_non_null(out);
-	stats_print_reference(out);
-	assert_int_equal(fclose(out), 0);
-	return text;
+	capture_begin(&c);
+	stats_print_reference(c.out);
+	return capture_end(&c);
 }
 
 static void test_reference_names_every_metric_once(void **state)
@@ -481,6 +568,8 @@ int main(void)
 		cmocka_unit_test(test_arrays),
 		cmocka_unit_test(test_lock_failures_and_injections),
 		cmocka_unit_test(test_only_visits_that_happened),
+		cmocka_unit_test(test_coverage),
+		cmocka_unit_test(test_module),
 		cmocka_unit_test(test_states),
 		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_reference_names_every_metric_once),

@@ -12,13 +12,12 @@
 /* A run that saw everything and exercised everything. */
 static struct snapshot good_run(void)
 {
-	struct snapshot s = { .injecting = true };
+	struct snapshot s = { .injecting = true, .kinds = { [FAULT_ORGANIC] = true } };
 
 	for (unsigned int o = 0; o < ORACLE_NR; o++)
 		s.oracles[o] = ORACLE_LIVE;
 	s.c.births[SOAK_SK] = s.c.births[SOAK_TASK] = 1000;
 	s.owners_by_kind[SOAK_SK] = 10;
-	s.c.timeouts[SOAK_SITE_DESTROY_STORAGE] = 3;
 	s.timeouts[FAULT_ORGANIC][SOAK_SITE_DESTROY_STORAGE] = 3;
 	s.c.lockless[SOAK_DESTROY] = 3;
 	return s;
@@ -131,10 +130,85 @@ static void test_zero_coverage_never_passes(void **state)
 	expect(&s, VERDICT_INCONCLUSIVE, "no owner");
 }
 
+/* A kind that was asked for is not made up for by another. */
+static void test_every_kind_asked_for_must_happen(void **state)
+{
+	(void)state;
+	for (unsigned int k = 0; k < FAULT_NR; k++) {
+		struct snapshot s = good_run();
+		struct snapshot t = good_run();
+
+		memset(s.timeouts, 0, sizeof(s.timeouts));
+		s.timeouts[(k + 1) % FAULT_NR][SOAK_SITE_UPDATE] = 1;
+		s.kinds[k] = true;
+		expect(&s, VERDICT_INCONCLUSIVE, fault_kind_name(k));
+
+		t.kinds[k] = true;
+		t.deadlocks[k][SOAK_SITE_DESTROY_BUCKET] = 1;
+		expect(&t, VERDICT_PASS, NULL);
+	}
+}
+
+static void test_deadlocks_are_failures_too(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.kinds[FAULT_ORGANIC] = false;
+	s.kinds[FAULT_FORCED] = true;
+	memset(s.timeouts, 0, sizeof(s.timeouts));
+	s.deadlocks[FAULT_FORCED][SOAK_SITE_MAP_FREE_STORAGE] = 1;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
+/* Where only callers that are told were to fail, nobody has to go on without a lock. */
+static void test_lockless_is_expected_of_visits(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.kinds[FAULT_ORGANIC] = false;
+	s.kinds[FAULT_FORCED] = true;
+	s.timeouts[FAULT_FORCED][SOAK_SITE_UPDATE] = 1;
+	s.c.lockless[SOAK_DESTROY] = 0;
+	s.asked_sites = 1u << SOAK_SITE_UPDATE | 1u << SOAK_SITE_CLONE;
+	expect(&s, VERDICT_PASS, NULL);
+	s.asked_sites |= 1u << SOAK_SITE_DESTROY_STORAGE;
+	expect(&s, VERDICT_INCONCLUSIVE, "no lockless unlink");
+}
+
+static void test_module(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.module.present = true;
+	s.module.missed = 1000;
+	expect(&s, VERDICT_PASS, NULL);
+	s.module.hidden = 1;
+	expect(&s, VERDICT_INCONCLUSIVE, "another kretprobe");
+
+	s = good_run();
+	s.module.hidden = 1; /* without a module: no figure at all */
+	expect(&s, VERDICT_PASS, NULL);
+}
+
+/* The log is detail: losing it matters where an object could not be judged without it. */
+static void test_full_fault_log(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.misses[MISS_FAULT_LOG] = 1;
+	expect(&s, VERDICT_PASS, NULL);
+	s.unjudged = 1;
+	expect(&s, VERDICT_INCONCLUSIVE, "fault log full");
+}
+
 static void test_misses(void **state)
 {
-	static const enum miss_kind kinds[] = { MISS_TABLE_FULL, MISS_FAULT_LOG, MISS_KMSG,
-						MISS_UNKNOWN, MISS_REBORN };
+	static const enum miss_kind kinds[] = { MISS_TABLE_FULL, MISS_KMSG, MISS_UNKNOWN,
+						MISS_REBORN };
 
 	(void)state;
 	for (unsigned int i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -188,6 +262,11 @@ int main(void)
 		cmocka_unit_test(test_absent_oracles_are_no_reason),
 		cmocka_unit_test(test_no_oracle_at_all),
 		cmocka_unit_test(test_zero_coverage_never_passes),
+		cmocka_unit_test(test_every_kind_asked_for_must_happen),
+		cmocka_unit_test(test_deadlocks_are_failures_too),
+		cmocka_unit_test(test_lockless_is_expected_of_visits),
+		cmocka_unit_test(test_module),
+		cmocka_unit_test(test_full_fault_log),
 		cmocka_unit_test(test_misses),
 		cmocka_unit_test(test_explained_misses_pass),
 		cmocka_unit_test(test_unjudged_residuals),

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* When faults are injected, and where: see schedule.h. */
+#include "schedule.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/soak_abi.h"
+#include "daemon/log.h"
+#include "daemon/rng.h"
+#include "daemon/util.h"
+
+#define STREAM	 0x73636865 /* apart from the workers' */
+#define RENEW_NS (100 * NSEC_PER_MSEC)
+
+struct schedule {
+	struct schedule_options options;
+	const struct schedule_ops *ops;
+	void *backend;
+	pthread_t thread;
+	bool stop;
+	uint64_t bursts;
+};
+
+/* Seldom and often: single failures between clean visits, and all of a visit's locks at once. */
+static const unsigned int probabilities[] = { 2, 10, 30, 50, 80, 100 };
+
+static unsigned int one_of(struct rng *rng, unsigned int sites)
+{
+	unsigned int skip = rng_below(rng, (unsigned int)__builtin_popcount(sites));
+
+	while (skip--)
+		sites &= sites - 1;
+	return sites & -sites;
+}
+
+static unsigned int visits_of(unsigned int sites)
+{
+	return sites & ((1u << SOAK_SITE_UPDATE) - 1);
+}
+
+/*
+ * Ordinary visits and updates are so many that they would use up all errors that the rate allows,
+ * and seldom both sides are at the same selem: most bursts are for the duels alone.
+ */
+static void draw_sites(struct rng *rng, unsigned int sites, struct burst *ret)
+{
+	unsigned int visits = visits_of(sites);
+
+	ret->sites = sites;
+	switch (rng_below(rng, 8)) {
+	case 0:
+		ret->sites = one_of(rng, sites);
+		break;
+	case 1:
+		break;
+	case 2:
+		ret->sites = visits ? visits : sites;
+		break;
+	case 3:
+		ret->sites = visits ? one_of(rng, visits) | one_of(rng, visits) : sites;
+		ret->only_duels = visits;
+		break;
+	default:
+		ret->sites = visits ? visits : sites;
+		ret->only_duels = visits;
+	}
+}
+
+/* Half to one and a half of what is asked for. */
+static uint64_t around(struct rng *rng, uint64_t ns)
+{
+	return ns / 2 + ns * rng_below(rng, 1001) / 1000;
+}
+
+struct burst schedule_burst(const struct schedule_options *options, uint64_t number)
+{
+	struct rng rng = rng_for(options->seed, STREAM, number);
+	struct burst burst = { .number = number, .times = -1 };
+
+	draw_sites(&rng, options->sites, &burst);
+	burst.probability = probabilities[rng_below(&rng, ARRAY_SIZE(probabilities))];
+	burst.ns = around(&rng, options->burst_ns);
+	burst.pause_ns = around(&rng, options->pause_ns);
+	burst.seed = rng_next(&rng);
+	if (options->rate)
+		burst.times =
+			(int64_t)((double)options->rate * (double)(burst.ns + burst.pause_ns) /
+				  (double)NSEC_PER_SEC) +
+			1;
+	return burst;
+}
+
+static bool stopping(const struct schedule *s)
+{
+	return __atomic_load_n(&s->stop, __ATOMIC_ACQUIRE);
+}
+
+static int run_burst(struct schedule *s, const struct burst *burst)
+{
+	uint64_t end = now_ns() + burst->ns, now;
+	int r = s->ops->begin(s->backend, burst);
+
+	while (!r && !stopping(s) && (now = now_ns()) < end) {
+		sleep_ns(MIN(end - now, RENEW_NS));
+		if (s->ops->renew)
+			r = s->ops->renew(s->backend, burst);
+	}
+	return r;
+}
+
+static void pause_for(const struct schedule *s, uint64_t ns)
+{
+	uint64_t end = now_ns() + ns, now;
+
+	while (!stopping(s) && (now = now_ns()) < end)
+		sleep_ns(MIN(end - now, RENEW_NS));
+}
+
+static void *schedule_main(void *arg)
+{
+	struct schedule *s = arg;
+	int r = 0;
+
+	for (uint64_t number = 0; !r && !stopping(s); number++) {
+		struct burst burst = schedule_burst(&s->options, number);
+
+		r = run_burst(s, &burst);
+		__atomic_store_n(&s->bursts, number + 1, __ATOMIC_RELAXED);
+		if (!r)
+			r = s->ops->rest(s->backend);
+		if (!r)
+			pause_for(s, burst.pause_ns);
+	}
+	if (r)
+		log_error("injection has ended, its knobs do not answer: %s", strerror(-r));
+	s->ops->rest(s->backend);
+	return NULL;
+}
+
+int schedule_start(const struct schedule_options *options, const struct schedule_ops *ops,
+		   void *backend, struct schedule **ret)
+{
+	struct schedule *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->options = *options;
+	s->ops = ops;
+	s->backend = backend;
+	r = -pthread_create(&s->thread, NULL, schedule_main, s);
+	if (r) {
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void schedule_stop(struct schedule *s)
+{
+	if (!s)
+		return;
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELEASE);
+	pthread_join(s->thread, NULL);
+	free(s);
+}
+
+uint64_t schedule_bursts(const struct schedule *s)
+{
+	return __atomic_load_n(&s->bursts, __ATOMIC_RELAXED);
+}
