@@ -82,11 +82,12 @@ struct snapshot_worker {
 struct snapshot_module {
 	bool present; /* and so the rest is meaningful */
 	bool armed;
-	char decide[16];	 /* who decides at the fault point: "self", "fail_function" */
-	char error[12];		 /* "timedout", "deadlk", "either" */
-	unsigned int sites;	 /* bits of enum soak_site, as now set */
-	unsigned int sites_here; /* bits: those that this kernel has */
-	uint64_t probability;	 /* percent, as now set */
+	char decide[16];	      /* who decides at the fault point: "self", "fail_function" */
+	char error[12];		      /* "timedout", "deadlk", "either" */
+	unsigned int sites;	      /* bits of enum soak_site, as now set */
+	unsigned int sites_here;      /* bits: those that this kernel has */
+	unsigned int sites_forceable; /* of those: what forcing takes has been found */
+	uint64_t probability;	      /* percent, as now set */
 	uint64_t interval;
 	uint64_t bursts;			   /* so far */
 	uint64_t calls[SOAK_SITE_NR];		   /* acquisitions that came to the fault point */
@@ -142,7 +143,7 @@ struct snapshot {
 	uint64_t misses[MISS_NR];
 	uint64_t frees_blind;  /* frees that may have gone past both copies of a program */
 	uint64_t births_blind; /* the same of births */
-	uint64_t unjudged;    /* residuals whose history has gaps: neither hole nor violation */
+	uint64_t unjudged;     /* residuals whose history has gaps: neither hole nor violation */
 	uint64_t kmsg[KMSG_CLASS_NR];
 	enum oracle_state oracles[ORACLE_NR];
 	uint64_t leaked_bytes; /* of confirmed or suspected residuals */

@@ -91,7 +91,7 @@ static int open_device(struct detour *detour)
 static int choose_sites(struct detour *detour)
 {
 	struct snapshot_module module;
-	unsigned int absent;
+	unsigned int usable, absent;
 	int r = device_read(detour->fd, &module, &detour->frames);
 
 	if (r < 0) {
@@ -100,12 +100,14 @@ static int choose_sites(struct detour *detour)
 			  strerror(-r));
 		return r;
 	}
-	detour->sites = detour->options->sites & module.sites_here;
-	absent = detour->options->sites & ~module.sites_here;
+	usable = detour->options->forced ? module.sites_forceable : module.sites_here;
+	detour->sites = detour->options->sites & usable;
+	absent = detour->options->sites & ~usable;
 	if (absent) {
 		_cleanup_free_ char *names = device_sites(absent);
 
-		log_notice("lock sites that this kernel has not: %s", names ? names : "some");
+		log_notice("lock sites that this kernel has not, or that cannot be forced: %s",
+			   names ? names : "some");
 	}
 	detour->site_names = device_sites(detour->sites);
 	if (!detour->site_names)

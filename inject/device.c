@@ -145,8 +145,11 @@ static void parse_site_figure(const char *key, char *value, struct snapshot_modu
 	if (site >= 0)
 		ret->passed[site] = number;
 	site = site_behind(key, "site_");
-	if (site >= 0 && !strncmp(value, "present", strlen("present")))
-		ret->sites_here |= 1u << site;
+	if (site < 0 || strncmp(value, "present ", strlen("present ")))
+		return;
+	ret->sites_here |= 1u << site;
+	if (!strncmp(value, "present forceable", strlen("present forceable")))
+		ret->sites_forceable |= 1u << site;
 }
 
 static void parse_line(const char *key, char *value, struct snapshot_module *ret,
@@ -189,9 +192,9 @@ static void parse_line(const char *key, char *value, struct snapshot_module *ret
 
 static bool is_our_version(const char *text)
 {
-	const char *abi = strstr(text, "abi ");
+	const char *abi = strncmp(text, "abi ", 4) ? strstr(text, "\nabi ") : text;
 
-	return abi && strtol(abi + strlen("abi "), NULL, 10) == RQF_ABI;
+	return abi && strtol(strchr(abi, ' '), NULL, 10) == RQF_ABI;
 }
 
 int device_parse(const char *text, struct snapshot_module *ret, uint64_t *ret_frames)

@@ -36,6 +36,7 @@ static int add_best(struct inject_set *set, const struct probe *probe, const cha
 	const char *no_fail_function = inject_fail_function.probe(probe);
 	const char *no_module = inject_module.probe(probe);
 	const char *no_stall = inject_stall.probe(probe);
+	size_t before = set->n;
 
 	if (!no_fail_function)
 		add(set, &inject_fail_function);
@@ -44,7 +45,7 @@ static int add_best(struct inject_set *set, const struct probe *probe, const cha
 	if (!no_stall)
 		add(set, &inject_stall);
 	*ret_why = !no_fail_function ? NULL : !no_module ? no_fail_function : no_module;
-	if (set->n)
+	if (set->n > before)
 		return 0;
 	*ret_why = no_stall;
 	return -ENOTSUP;

@@ -128,8 +128,8 @@ static void call_of_nofail(struct call *call, const struct pt_regs *regs)
 	call->selem = (void *)regs->di;
 	call->bucket = (void *)regs->si;
 	call->map_free = call->bucket;
-	call->smap = (void *)READ_ONCE(call->selem->sdata.smap);
-	call->storage = (void *)READ_ONCE(call->selem->local_storage);
+	call->smap = rcu_dereference_raw(call->selem->sdata.smap);
+	call->storage = rcu_dereference_raw(call->selem->local_storage);
 	call->takes_storage = true;
 	if (!call->bucket && call->smap && call->storage)
 		call->bucket = bucket_of(call->smap, call->storage);
@@ -165,8 +165,8 @@ static void call_of_alloc(struct call *call, const struct pt_regs *regs)
 static void call_of_delete(struct call *call, const struct pt_regs *regs)
 {
 	call->selem = (void *)regs->di;
-	call->smap = (void *)READ_ONCE(call->selem->sdata.smap);
-	call->storage = (void *)READ_ONCE(call->selem->local_storage);
+	call->smap = rcu_dereference_raw(call->selem->sdata.smap);
+	call->storage = rcu_dereference_raw(call->selem->local_storage);
 	call->takes_storage = true;
 	if (call->smap && call->storage)
 		call->bucket = bucket_of(call->smap, call->storage);
