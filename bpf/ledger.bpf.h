@@ -525,7 +525,7 @@ __noinline __u32 read_frame(__u32 func, __u64 selem, __u32 map_free)
  * What was deduced, set right by what the module recorded of that lock, if it did: with the module
  * armed no lock fails unseen, except where a probe was skipped.
  */
-__noinline __u32 set_right(__u32 deduced, __u32 told, __u32 recorded)
+__noinline __u32 set_right(__u32 deduced, __u32 bits, __u32 told, __u32 recorded)
 {
 	if (!control.frames)
 		return RESULT(deduced, FAULT_ORGANIC);
@@ -541,17 +541,24 @@ __noinline __u32 set_right(__u32 deduced, __u32 told, __u32 recorded)
 	}
 	if (told & TOLD_EXACT)
 		return RESULT(SOAK_LOCK_SKIPPED, FAULT_ORGANIC);
-	return RESULT(deduced == SOAK_LOCK_EITHER ? SOAK_LOCK_GONE : deduced, FAULT_ORGANIC);
+	/* Got at once: nothing failed. */
+	if (deduced == SOAK_LOCK_EITHER)
+		deduced = bits & LOCK_LINKED ? SOAK_LOCK_OK : SOAK_LOCK_GONE;
+	return RESULT(deduced, FAULT_ORGANIC);
 }
 
 static __always_inline __u32 outcome_of(const struct soak_slot *slot, bool map_free, __u32 bucket,
 					__u32 storage)
 {
+	const struct soak_visit *visit = &slot->visit[map_free ? SOAK_MAP_FREE : SOAK_DESTROY];
 	__u32 side = map_free ? SOAK_FREE_MAP_FREE : SOAK_FREE_DESTROY;
 
 	if (bucket == SOAK_LOCK_OK && storage == SOAK_LOCK_OK)
 		return SOAK_FREED_HERE;
-	return (slot->flags & SOAK_FREED) && slot->free_by == side ? SOAK_FREED_CMPXCHG : SOAK_LEFT;
+	/* map_free() may come back to what it freed in an earlier visit. */
+	if (!(slot->flags & SOAK_FREED) || slot->free_by != side || slot->free_ns < visit->entry_ns)
+		return SOAK_LEFT;
+	return SOAK_FREED_CMPXCHG;
 }
 
 static __always_inline __u32 kind_of_visit(__u32 bucket, __u32 storage)
@@ -565,7 +572,8 @@ static __always_inline __u32 kind_of_visit(__u32 bucket, __u32 storage)
 	return kind;
 }
 
-__noinline int count_visit(__u64 selem, __u32 map_free, __u32 packed_bucket, __u32 packed_storage)
+/* Returns the outcome. */
+__noinline __u32 count_visit(__u64 selem, __u32 map_free, __u32 packed_bucket, __u32 packed_storage)
 {
 	__u32 bucket = RESULT_OF(packed_bucket), storage = RESULT_OF(packed_storage);
 	__u32 kind = kind_of_visit(packed_bucket, packed_storage), outcome;
@@ -573,18 +581,41 @@ __noinline int count_visit(__u64 selem, __u32 map_free, __u32 packed_bucket, __u
 	struct soak_counters *c = count();
 
 	if (!slot || bucket >= SOAK_LOCK_NR || storage >= SOAK_LOCK_NR || kind >= SOAK_COVER_KINDS)
-		return 0;
+		return SOAK_OUTCOME_NR;
 	outcome = outcome_of(slot, map_free, bucket, storage);
 	inc(c->coverage[map_free ? SOAK_MAP_FREE : SOAK_DESTROY][bucket][storage][outcome][kind]);
 	if (outcome != SOAK_FREED_HERE)
 		inc(c->lockless[map_free ? SOAK_MAP_FREE : SOAK_DESTROY]);
+	return outcome;
+}
+
+/*
+ * Freed, and still hashed in its bucket or on its owner's list: whoever walks or changes that list
+ * later touches freed memory.
+ */
+__noinline int count_linked(__u64 selem)
+{
+	struct soak_slot *slot = slot_of(selem);
+	__u32 kinds, kind = control.frames ? control.synthetic : FAULT_ORGANIC;
+
+	if (!slot)
+		return 0;
+	kinds = slot->visit[SOAK_MAP_FREE].kinds | slot->visit[SOAK_DESTROY].kinds;
+	if (kinds & (1u << FAULT_FORCED))
+		kind = FAULT_FORCED;
+	else if (kinds & (1u << FAULT_CONTENDED))
+		kind = FAULT_CONTENDED;
+	else if (kinds)
+		kind = FAULT_ORGANIC;
+	if (kind < FAULT_NR)
+		inc(count()->freed_linked[kind]);
 	return 0;
 }
 
 static __always_inline void visit_exit(const struct bpf_local_storage_elem *selem, __u64 address,
 				       bool map_free)
 {
-	__u32 entry, after, doubt, told = 0, bucket, storage;
+	__u32 entry, after, doubt, told = 0, bucket, storage, outcome;
 	struct soak_slot *slot = slot_of(address);
 	struct soak_visit *visit, *other;
 	__u64 duration;
@@ -608,13 +639,13 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 	bucket = doubt | (entry & SOAK_ENTRY_SMAP ? LOCK_ATTEMPTED : 0) |
 		 (entry & SOAK_ENTRY_MAP_LINKED ? LOCK_LINKED : 0) |
 		 (after & (map_free ? SOAK_ENTRY_MAP_LINKED : SOAK_ENTRY_SMAP) ? LOCK_CERTAIN : 0);
-	bucket = set_right(lock_result(bucket, duration), told, TOLD_BUCKET(told));
+	bucket = set_right(lock_result(bucket, duration), bucket, told, TOLD_BUCKET(told));
 	storage =
 		doubt | (entry & SOAK_ENTRY_STORAGE ? LOCK_ATTEMPTED : 0) |
 		(entry & SOAK_ENTRY_STORAGE_LINKED ? LOCK_LINKED : 0) |
 		(after & (map_free ? SOAK_ENTRY_STORAGE : SOAK_ENTRY_STORAGE_LINKED) ? LOCK_CERTAIN
 										     : 0);
-	storage = set_right(lock_result(storage, duration), told, TOLD_STORAGE(told));
+	storage = set_right(lock_result(storage, duration), storage, told, TOLD_STORAGE(told));
 
 	visit->bucket = RESULT_OF(bucket);
 	visit->storage = RESULT_OF(storage);
@@ -623,7 +654,7 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 	visit->pid = 0;
 	if (visit->visits < 255)
 		visit->visits++;
-	count_visit(address, map_free, bucket, storage);
+	outcome = count_visit(address, map_free, bucket, storage);
 	count_max(visit_max_ns, duration);
 	if (has_failed(RESULT_OF(bucket)))
 		count_fault(address,
@@ -633,6 +664,9 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 		count_fault(address,
 			    map_free ? SOAK_SITE_MAP_FREE_STORAGE : SOAK_SITE_DESTROY_STORAGE,
 			    RESULT_OF(storage), KIND_OF(storage), duration);
+	if (outcome == SOAK_FREED_CMPXCHG &&
+	    (after & (SOAK_ENTRY_MAP_LINKED | SOAK_ENTRY_STORAGE_LINKED)))
+		count_linked(address);
 }
 
 /* Programs, in pairs where a lost event would be a false leak. */

@@ -115,6 +115,7 @@ struct soak_counters {
 	unsigned long long lockless[SOAK_SIDE_NR];
 	unsigned long long timeouts[FAULT_NR][SOAK_SITE_NR];
 	unsigned long long deadlocks[FAULT_NR][SOAK_SITE_NR];
+	unsigned long long freed_linked[FAULT_NR]; /* by cmpxchg, and still on a list */
 	unsigned long long exact_visits; /* of which the module told the results of both locks */
 	unsigned long long double_frees;
 	unsigned long long reborn;	  /* address handed out again: its free was missed */
@@ -254,7 +255,7 @@ struct soak_value {
 	unsigned int check; /* low word of cookie xor size */
 };
 
-/* Scripted encounters of the stall backend; see inject/stall.c for the choreography. */
+/* Scripted encounters of the stall backend; see inject/encounter.c for the choreography. */
 enum soak_role {
 	SOAK_ROLE_NONE,
 	SOAK_ROLE_HOLD_STORAGE, /* map_free stalls here under the storage lock */

@@ -5,7 +5,7 @@
  * too long. Nothing is forced: the lock words, the timeouts and the errors are the kernel's.
  *
  * Which selem is stalled on, and where, stands in its value (plan and role), written by
- * inject/stall.c. The functions attached to are called inside the critical sections of
+ * inject/encounter.c. The functions attached to are called inside the critical sections of
  * bpf_selem_unlink_nofail() (kernel/bpf/bpf_local_storage.c):
  *   bpf_selem_unlink_storage_nolock_misc()  storage lock held, map_free side
  *   bpf_obj_free_fields()                   bucket lock held, either side

@@ -121,7 +121,7 @@ static const struct option options[] = {
 	{ "inject-kind", 0, KIND_SET, 0, TARGET(inject_kinds), .names = kind_names,
 	  .initial = "contended", .arg = "KIND[,KIND]",
 	  .help = "What module and fail_function do: contended fails waiters of locks that are "
-		  "really held; forced fails locks that nobody holds, and contended ones as well: "
+		  "really held; forced fails locks that nobody holds, and by itself only those: "
 		  "what then leaks is predicted, and no bug." },
 	{ "inject-sites", 0, KIND_SET, OPTION_ALL, TARGET(inject_sites), .names = site_names,
 	  .initial = "all", .arg = "SITE[,SITE...]",

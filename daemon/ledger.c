@@ -34,19 +34,6 @@ static bool fault_touches(const struct soak_fault *fault, uint64_t owner, uint64
 	return map_id && fault->map_id == map_id && is_bucket_site(fault->site);
 }
 
-static const struct soak_fault *find_fault(const struct programs *programs, uint64_t owner,
-					   uint64_t storage, unsigned int map_id, uint64_t birth_ns)
-{
-	const struct soak_fault *faults;
-	size_t n;
-
-	faults = programs_faults(programs, &n);
-	for (size_t i = 0; i < n; i++)
-		if (fault_touches(&faults[i], owner, storage, map_id, birth_ns))
-			return &faults[i];
-	return NULL;
-}
-
 /* The worst that was done to it: a forced failure explains what an organic one need not. */
 static enum fault_kind worst_kind(unsigned int kinds)
 {
@@ -54,6 +41,21 @@ static enum fault_kind worst_kind(unsigned int kinds)
 		if (kinds & (1u << kind))
 			return kind;
 	return FAULT_ORGANIC;
+}
+
+/* The worst kind of fault in that history, FAULT_NR: none. */
+static enum fault_kind find_fault(const struct programs *programs, uint64_t owner, uint64_t storage,
+				  unsigned int map_id, uint64_t birth_ns)
+{
+	const struct soak_fault *faults;
+	unsigned int kinds = 0;
+	size_t n;
+
+	faults = programs_faults(programs, &n);
+	for (size_t i = 0; i < n; i++)
+		if (fault_touches(&faults[i], owner, storage, map_id, birth_ns))
+			kinds |= 1u << faults[i].kind;
+	return kinds ? worst_kind(kinds) : FAULT_NR;
 }
 
 static unsigned int kinds_of(const struct soak_slot *slot)
@@ -133,23 +135,17 @@ static bool has_gaps(const struct programs *programs, const struct soak_slot *sl
 /* The kind of fault that explains a residual, or FAULT_NR. */
 static enum fault_kind explain_selem(const struct programs *programs, const struct soak_slot *slot)
 {
-	const struct soak_fault *fault;
-
 	if (has_failed(slot))
 		return worst_kind(kinds_of(slot));
-	fault = find_fault(programs, slot->owner, slot->storage, slot->map_id, slot->birth_ns);
-	return fault ? fault->kind : FAULT_NR;
+	return find_fault(programs, slot->owner, slot->storage, slot->map_id, slot->birth_ns);
 }
 
 static enum fault_kind explain_storage(const struct programs *programs,
 				       const struct soak_storage *storage)
 {
-	const struct soak_fault *fault;
-
 	if (storage->fault_kinds)
 		return worst_kind(storage->fault_kinds);
-	fault = find_fault(programs, storage->owner, storage->key, 0, storage->birth_ns);
-	return fault ? fault->kind : FAULT_NR;
+	return find_fault(programs, storage->owner, storage->key, 0, storage->birth_ns);
 }
 
 static void judge_selem(const struct programs *programs, const struct soak_slot *slot,
@@ -323,6 +319,7 @@ void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 	ret->misses[MISS_REBORN] = ret->c.reborn;
 	ret->misses[MISS_UNKNOWN] = ret->c.unknown_frees;
 	for (unsigned int kind = 0; kind < FAULT_NR; kind++) {
+		ret->holes[HOLE_LINKED][kind] = ret->c.freed_linked[kind];
 		for (unsigned int site = 0; site < SOAK_SITE_NR; site++) {
 			ret->timeouts[kind][site] = ret->c.timeouts[kind][site];
 			ret->deadlocks[kind][site] = ret->c.deadlocks[kind][site];

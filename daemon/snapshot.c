@@ -26,6 +26,7 @@ _Static_assert(ARRAY_SIZE(fault_kind_names) == FAULT_NR, "a fault kind has no na
 static const char *const hole_kind_names[] = {
 	[HOLE_SELEM] = "selem",
 	[HOLE_STORAGE] = "storage",
+	[HOLE_LINKED] = "linked",
 };
 _Static_assert(ARRAY_SIZE(hole_kind_names) == HOLE_NR, "a hole has no name");
 

@@ -24,6 +24,7 @@ enum verdict {
 enum hole_kind {
 	HOLE_SELEM,   /* a selem never freed */
 	HOLE_STORAGE, /* a bpf_local_storage never freed */
+	HOLE_LINKED,  /* a selem freed while it was still on a list */
 	HOLE_NR,
 };
 

@@ -14,8 +14,8 @@
  *   map_free_bucket   map_free(A) has arrived at a bucket, and holds nothing; another owner in
  *                     that bucket dies, and its destroy() holds the bucket lock
  * And where no lock needs to time out by itself:
- *   duel              map_free(A) arrives while all owners in A die: each side lingers a moment at
- *                     a selem until the other is at the same one
+ *   duel              map_free(A) and map_free(B) arrive while all their owners die: each side
+ *                     lingers a moment at a selem until the other is at the same one
  *
  * Unbound UDP sockets are the owners: they die inside close(), on the CPU that closes them.
  */
@@ -177,6 +177,11 @@ static void close_maps(struct encounters *in)
 		pool_close_map(in->options.pool, in->victim_maps[--in->n_victims]);
 }
 
+static unsigned int victim_role(const struct encounters *in)
+{
+	return in->encounter == ENCOUNTER_DUEL ? SOAK_ROLE_DUEL : SOAK_ROLE_VICTIM;
+}
+
 static int make_owners(struct encounters *in, unsigned int n, unsigned int role)
 {
 	in->n_owners = 0;
@@ -189,7 +194,7 @@ static int make_owners(struct encounters *in, unsigned int n, unsigned int role)
 		in->owners[in->n_owners++] = fd;
 		r = put(in, in->hold_map, fd, role, in->n_owners - 1);
 		for (unsigned int i = 0; !r && i < in->n_victims; i++)
-			r = put(in, in->victim_maps[i], fd, SOAK_ROLE_VICTIM, i);
+			r = put(in, in->victim_maps[i], fd, victim_role(in), i);
 		if (r < 0)
 			return r;
 	}
@@ -305,7 +310,7 @@ static int set_up(struct encounters *in)
 			       ?: make_owners(in, in->wanted_owners, SOAK_ROLE_HOLD_BUCKET);
 	case ENCOUNTER_DUEL:
 		in->trigger = SOAK_PLAN_WAITING;
-		return make_maps(in, 0) ?: make_owners(in, DUELLISTS, SOAK_ROLE_DUEL);
+		return make_maps(in, 1) ?: make_owners(in, DUELLISTS, SOAK_ROLE_DUEL);
 	default:
 		in->trigger = SOAK_PLAN_WAITING;
 		return make_maps(in, 0)
@@ -369,6 +374,12 @@ static void learn(struct encounters *in)
 		 (unsigned int)(in->stall_ns / NSEC_PER_MSEC));
 }
 
+/* So that one map_free() finds another at the same owner. */
+static bool closes_all_maps(const struct encounters *in)
+{
+	return in->encounter == ENCOUNTER_MAP_FREE_STORAGE || in->encounter == ENCOUNTER_DUEL;
+}
+
 static void play(struct encounters *in)
 {
 	int r;
@@ -378,7 +389,7 @@ static void play(struct encounters *in)
 	if (!r) {
 		write_plan(in);
 		__atomic_fetch_add(&in->round, 1, __ATOMIC_ACQ_REL);
-		if (in->encounter == ENCOUNTER_MAP_FREE_STORAGE)
+		if (closes_all_maps(in))
 			close_maps(in);
 		pool_close_map(in->options.pool, TAKE_FD(in->hold_map));
 		wait_for_end(in);

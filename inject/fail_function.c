@@ -233,10 +233,11 @@ static int fail_function_prepare(const struct inject_options *options, void **re
 		return -ENOMEM;
 	ff->options = options;
 	r = refuse_to_share();
-	if (!r)
-		r = start_janitor(ff);
+	/* First, since there is one of us only that can have the device open. */
 	if (!r)
 		r = detour_new(options, "fail_function", &ff->detour);
+	if (!r)
+		r = start_janitor(ff);
 	if (r) {
 		fail_function_free(ff);
 		return r;

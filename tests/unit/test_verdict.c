@@ -231,6 +231,28 @@ static void test_explained_misses_pass(void **state)
 	expect(&s, VERDICT_PASS, NULL);
 }
 
+/* What forced faults ruined proves nothing; organic ones, or a lock that stays held, do. */
+static void test_ruined_by_force(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.violations[VIOLATION_DOUBLE_FREE] = 3;
+	s.holes[HOLE_LINKED][FAULT_ORGANIC] = 1;
+	s.holes[HOLE_LINKED][FAULT_CONTENDED] = 1;
+	expect(&s, VERDICT_FAIL, "double_free");
+	s = good_run();
+	s.violations[VIOLATION_DOUBLE_FREE] = 3;
+	s.holes[HOLE_LINKED][FAULT_FORCED] = 1;
+	expect(&s, VERDICT_INCONCLUSIVE, "still on a list");
+	s.n_reasons = 0;
+	s.violations[VIOLATION_HELD] = 1;
+	expect(&s, VERDICT_FAIL, "held");
+	s = good_run();
+	s.holes[HOLE_LINKED][FAULT_FORCED] = 1;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
 static void test_unjudged_residuals(void **state)
 {
 	struct snapshot s = good_run();
@@ -269,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_full_fault_log),
 		cmocka_unit_test(test_misses),
 		cmocka_unit_test(test_explained_misses_pass),
+		cmocka_unit_test(test_ruined_by_force),
 		cmocka_unit_test(test_unjudged_residuals),
 		cmocka_unit_test(test_reasons_are_bounded),
 	};
