@@ -44,6 +44,8 @@
 /* Far below the soft lockup limit (20 s) and the hard lockup limit (10 s) of stock kernels. */
 #define STALL_MAX_NS	   (3 * NSEC_PER_SEC)
 #define RENDEZVOUS_NS	   (400 * NSEC_PER_MSEC)
+#define INDEX_BITS	   8 /* of a cookie: which owner of the encounter's */
+#define INDEX_MASK	   ((1u << INDEX_BITS) - 1)
 #define LINGER_NS	   (2 * NSEC_PER_MSEC)
 #define DUELLISTS	   16
 #define TRIGGER_TIMEOUT_NS (10 * NSEC_PER_SEC)
@@ -131,13 +133,21 @@ static unsigned int plan_state(const struct soak_plan *plan)
 	return __atomic_load_n(&plan->state, __ATOMIC_ACQUIRE);
 }
 
+/* No two values may have the same: the ledger tells a second free from another's by it. */
+static uint64_t unique_cookie(unsigned int index)
+{
+	static uint64_t serial;
+
+	return __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED) << INDEX_BITS | index;
+}
+
 /* Puts one value; what fails here fails for want of memory, and the encounter is called off. */
-static int put(struct encounters *in, int map, int owner, unsigned int role, uint64_t cookie)
+static int put(struct encounters *in, int map, int owner, unsigned int role, unsigned int index)
 {
 	size_t size = programs_value_size(SHAPE);
 	unsigned char value[SOAK_SIZE_LARGE];
 
-	churn_make_value(value, size, cookie, in->plan + 1, role);
+	churn_make_value(value, size, unique_cookie(index), in->plan + 1, role);
 	return bpf_map_update_elem(map, &owner, value, BPF_ANY) < 0 ? -errno : 0;
 }
 
@@ -226,7 +236,8 @@ static void operate_on(struct encounters *in, int owner)
 /* The owner whose visit waits in the rendezvous must live on: its destroy() would find nothing. */
 static bool is_spared(const struct encounters *in, unsigned int i)
 {
-	return in->encounter == ENCOUNTER_MAP_FREE_BUCKET && in->plans[in->plan].cookie == i;
+	return in->encounter == ENCOUNTER_MAP_FREE_BUCKET &&
+	       (in->plans[in->plan].cookie & INDEX_MASK) == i;
 }
 
 static void act(struct encounters *in)
