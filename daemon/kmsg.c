@@ -509,6 +509,23 @@ static void begin_preface(struct preface *preface, const struct record *record, 
 	preface->len = MIN(preface->len, sizeof(preface->text) - 1);
 }
 
+static bool is_body(const char *line)
+{
+	return starts_with(line, "CPU: ") || starts_with(line, "Modules linked in:") ||
+	       starts_with(line, "RIP: ") || starts_with(line, "Call Trace:") ||
+	       starts_with(line, "Hardware name:");
+}
+
+/* A line of a trace or of registers ("RSP: 0018:..."), which a WARN's message or condition is not.
+ */
+static bool is_of_a_dump(const char *line)
+{
+	size_t word = strcspn(line, " :");
+
+	return *line == ' ' || is_body(line) || starts_with(line, "---[") ||
+	       (line[word] == ':' && word <= 4);
+}
+
 /*
  * Between "cut here" and "WARNING:" the kernel prints a WARN's message and, on x86 in 7.x, its
  * condition, both as warnings or worse. Chatter of other CPUs is mostly less urgent.
@@ -519,6 +536,9 @@ static void add_to_preface(struct preface *preface, const struct record *record,
 	int n;
 
 	if (!preface_is_of(preface, record) || record->level > LEVEL_WARNING)
+		return;
+	/* Of another CPU's report, which comes in between. */
+	if (is_of_a_dump(line))
 		return;
 	preface->has_condition = true;
 	if (strstr(line, "in_map_free"))
@@ -554,13 +574,6 @@ static bool is_part_of(const struct current *current, struct meaning meaning)
 	default:
 		return false;
 	}
-}
-
-static bool is_body(const char *line)
-{
-	return starts_with(line, "CPU: ") || starts_with(line, "Modules linked in:") ||
-	       starts_with(line, "RIP: ") || starts_with(line, "Call Trace:") ||
-	       starts_with(line, "Hardware name:");
 }
 
 static bool ends_report(const struct current *current, const char *line)

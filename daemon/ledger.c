@@ -102,14 +102,28 @@ static void log_history(const struct programs *programs, const struct soak_slot 
 		   slot->owner, visits[SOAK_DESTROY], visits[SOAK_MAP_FREE], memory);
 }
 
-/* The kernel itself says that it decided to free it: then it is our view that has the gap. */
-static bool kernel_freed_it(const struct programs *programs, const struct soak_slot *slot)
+static bool left_both_lists(const struct soak_visit *visit)
+{
+	return visit->visits && visit->bucket == SOAK_LOCK_OK && visit->storage == SOAK_LOCK_OK;
+}
+
+/*
+ * It was freed, and it is our view that has the gap: the kernel's own mark says so, or the memory
+ * is no longer what its history made of it, since somebody else has it by now.
+ */
+static bool was_freed_unseen(const struct programs *programs, const struct soak_slot *slot)
 {
 	struct soak_inspect seen;
 
 	if (programs_inspect(programs, slot->key, &seen))
 		return false;
-	return seen.value.magic == SOAK_VALUE_MAGIC && (seen.state & 4);
+	if (seen.value.magic != SOAK_VALUE_MAGIC)
+		return true;
+	if (seen.state & 4)
+		return true;
+	return (left_both_lists(&slot->visit[SOAK_MAP_FREE]) ||
+		left_both_lists(&slot->visit[SOAK_DESTROY])) &&
+	       (seen.map_pprev || seen.storage_pprev);
 }
 
 /* A lock of that visit may have failed: both sides were at it. */
@@ -129,7 +143,7 @@ static bool has_gaps(const struct programs *programs, const struct soak_slot *sl
 		return true;
 	if (is_ambiguous(&slot->visit[SOAK_MAP_FREE]) || is_ambiguous(&slot->visit[SOAK_DESTROY]))
 		return true;
-	return kernel_freed_it(programs, slot);
+	return was_freed_unseen(programs, slot);
 }
 
 /* The kind of fault that explains a residual, or FAULT_NR. */
@@ -148,10 +162,18 @@ static enum fault_kind explain_storage(const struct programs *programs,
 	return find_fault(programs, storage->owner, storage->key, 0, storage->birth_ns);
 }
 
+/* How many are still to be printed. Holes must not crowd out what is worse. */
+struct histories {
+	unsigned int holes;
+	unsigned int others;
+	unsigned int examples;
+};
+
 static void judge_selem(const struct programs *programs, const struct soak_slot *slot,
-			unsigned int *histories, struct snapshot *ret, uint64_t *unexplained)
+			struct histories *histories, struct snapshot *ret, uint64_t *unexplained)
 {
 	enum fault_kind kind = explain_selem(programs, slot);
+	unsigned int *left = kind < FAULT_NR ? &histories->holes : &histories->others;
 	char what[64];
 
 	if (kind < FAULT_NR) {
@@ -166,8 +188,8 @@ static void judge_selem(const struct programs *programs, const struct soak_slot 
 		(*unexplained)++;
 		snprintf(what, sizeof(what), "VIOLATION, leak without any failed lock");
 	}
-	if (*histories) {
-		(*histories)--;
+	if (*left) {
+		(*left)--;
 		log_history(programs, slot, what);
 	}
 }
@@ -228,21 +250,22 @@ static bool is_judged(const struct snapshot *s, unsigned int kind)
 
 uint64_t ledger_judge(const struct programs *programs, bool verbose, struct snapshot *ret)
 {
-	unsigned int histories = verbose ? HISTORIES_MAX : 0;
-	unsigned int examples = verbose ? EXAMPLES_MAX : 0;
+	struct histories histories = { 0 };
 	const struct soak_storage_set *storages;
 	const struct soak_set *slots;
 	uint64_t unexplained = 0;
 	size_t n;
 
+	if (verbose)
+		histories = (struct histories){ HISTORIES_MAX, HISTORIES_MAX, EXAMPLES_MAX };
 	slots = programs_slots(programs, &n);
 	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
 		const struct soak_slot *slot = &slots[i / SOAK_WAYS].slot[i % SOAK_WAYS];
 
 		if (is_live(slot->flags) && is_judged(ret, slot->kind)) {
 			judge_selem(programs, slot, &histories, ret, &unexplained);
-		} else if (examples && was_handed_over(slot)) {
-			examples--;
+		} else if (histories.examples && was_handed_over(slot)) {
+			histories.examples--;
 			log_handed_over(slot);
 		}
 	}

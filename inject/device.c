@@ -16,6 +16,7 @@
 #include "inject/kmod/rqspinlock_fault.h"
 
 #define TEXT_MAX 65536
+#define HIGH_FD	 900 /* below the usual limit of 1024 */
 
 _Static_assert((int)RQF_SITE_NR == (int)SOAK_SITE_NR, "sites of the module and of the ledger");
 _Static_assert((int)RQF_DESTROY_STORAGE == (int)SOAK_SITE_DESTROY_STORAGE, "their order");
@@ -27,9 +28,16 @@ _Static_assert(RQF_ROLE_DUEL == SOAK_ROLE_DUEL, "values of ours");
 
 int device_open(void)
 {
-	int fd = open(RQF_DEVICE, O_RDWR | O_CLOEXEC);
+	int fd = open(RQF_DEVICE, O_RDWR | O_CLOEXEC), high;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	/* The files of a process that dies are let go from the last to the first. */
+	high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	if (high < 0)
+		return fd;
+	close(fd);
+	return high;
 }
 
 int device_configure(int fd, const char *fmt, ...)

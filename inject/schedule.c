@@ -86,11 +86,16 @@ struct burst schedule_burst(const struct schedule_options *options, uint64_t num
 	burst.ns = around(&rng, options->burst_ns);
 	burst.pause_ns = around(&rng, options->pause_ns);
 	burst.seed = rng_next(&rng);
-	if (options->rate)
+	if (options->rate) {
 		burst.times =
 			(int64_t)((double)options->rate * (double)(burst.ns + burst.pause_ns) /
 				  (double)NSEC_PER_SEC) +
 			1;
+	} else { /* as many as there can be */
+		burst.sites = options->sites;
+		burst.only_duels = false;
+		burst.probability = 100;
+	}
 	return burst;
 }
 

@@ -116,6 +116,20 @@ static int device_release(struct inode *inode, struct file *file)
 	return single_release(inode, file);
 }
 
+/*
+ * A process that dies calls this as it comes to each descriptor, and release() only after that of
+ * all files opened later.
+ */
+static int device_flush(struct file *file, fl_owner_t owner)
+{
+	if (file_count(file) > 1)
+		return 0;
+	mutex_lock(&rqf_mutex);
+	rqf_disarm();
+	mutex_unlock(&rqf_mutex);
+	return 0;
+}
+
 static ssize_t device_write(struct file *file, const char __user *buffer, size_t count,
 			    loff_t *position)
 {
@@ -143,6 +157,7 @@ static const struct file_operations device_operations = {
 	.read = seq_read,
 	.llseek = seq_lseek,
 	.write = device_write,
+	.flush = device_flush,
 };
 
 static struct miscdevice device = {

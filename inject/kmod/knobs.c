@@ -28,8 +28,10 @@ static int parse_set(char *text, unsigned long *ret)
 	while ((name = strsep(&text, ","))) {
 		int site = match_string(rqf_site_names, RQF_SITE_NR, name);
 
-		if (site < 0)
+		if (site < 0) {
+			pr_warn("no site '%s'\n", name);
 			return site;
+		}
 		__set_bit(site, ret);
 	}
 	return 0;
@@ -153,7 +155,7 @@ static int parse_pair(char *pair, struct rqf_config *config)
 			continue;
 		if (pair && !keys[i].parse(pair, config))
 			return 0;
-		pr_warn("%s: bad value '%s'\n", key, pair ?: "");
+		pr_warn("%s: bad value\n", key);
 		return -EINVAL;
 	}
 	pr_warn("unknown key '%s'\n", key);
@@ -162,10 +164,6 @@ static int parse_pair(char *pair, struct rqf_config *config)
 
 static int check(struct rqf_config *config)
 {
-	if (config->sites && !config->contended && !config->forced) {
-		pr_warn("sites without kinds: nothing could be injected\n");
-		return -EINVAL;
-	}
 	if (!config->fail)
 		config->fail = config->sites;
 	if (config->fail & ~config->sites) {

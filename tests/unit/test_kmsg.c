@@ -327,6 +327,18 @@ static void test_condition_before_the_warning(void **state)
 	assert_non_null(strstr(report_at(log, 0)->text, "\nerr && !in_map_free\n"));
 }
 
+/* Two CPUs warn at once: the rest of the other's report is no condition of this one's. */
+static void test_foreign_dump_before_the_warning(void **state)
+{
+	struct log *log = *state;
+
+	assert_int_equal(FEED_ALL(log, CUT, " ? rcu_core+0x457/0xb50",
+				  "RSP: 0018:ff80387ec40bbad8 EFLAGS: 00000246", "Call Trace:", END,
+				  NOFAIL_WARN),
+			 1);
+	only_report(log, KMSG_DOCUMENTED);
+}
+
 static void test_other_condition_before_the_warning(void **state)
 {
 	struct log *log = *state;
@@ -739,6 +751,7 @@ int main(void)
 		cmocka_unit_test(test_names_and_violations),
 		LOG_TEST(test_documented_report),
 		LOG_TEST(test_condition_before_the_warning),
+		LOG_TEST(test_foreign_dump_before_the_warning),
 		LOG_TEST(test_other_condition_before_the_warning),
 		LOG_TEST(test_chatter_is_no_condition),
 		LOG_TEST(test_chatter_of_another_caller_is_no_condition),

@@ -201,7 +201,15 @@ static const struct selem_case selem_cases[] = {
 	/* The kernel set TOFREE: it did free it, and we did not see that. */
 	{ "TOFREE", .memory = { .readable = 1, .state = 7, .value = { .magic = SOAK_VALUE_MAGIC } },
 	  .judgement = UNJUDGED },
-	{ "TOFREE in memory that is another's by now", .memory = { .readable = 1, .state = 7 },
+	/* Its value is not ours any more, or it is on a list that it had left. */
+	{ "memory that is another's by now", .memory = { .readable = 1 }, .judgement = UNJUDGED },
+	{ "left both lists, and on one again",
+	  .map_free = { .visits = 1, .bucket = SOAK_LOCK_OK, .storage = SOAK_LOCK_OK },
+	  .memory = { .readable = 1, .map_pprev = 1, .value = { .magic = SOAK_VALUE_MAGIC } },
+	  .judgement = UNJUDGED },
+	{ "left both lists, and not freed",
+	  .map_free = { .visits = 1, .bucket = SOAK_LOCK_OK, .storage = SOAK_LOCK_OK },
+	  .memory = { .readable = 1, .value = { .magic = SOAK_VALUE_MAGIC } },
 	  .judgement = VIOLATION },
 	/* The fault that would explain it may be among those that found no room. */
 	{ "faults lost", .faults_lost = true, .judgement = UNJUDGED },
@@ -292,6 +300,7 @@ static void test_verbose(void **state)
 		.visits = 1, .entry_ns = 2000, .failed = 1, .kinds = BIT(FAULT_FORCED)
 	};
 	memory.readable = 1;
+	memory.value.magic = SOAK_VALUE_MAGIC;
 	look_with_all_oracles(&s);
 	assert_int_equal(ledger_judge(NULL, true, &s), 1);
 	assert_int_equal(s.violations[VIOLATION_SELEM_LEAK], 1);

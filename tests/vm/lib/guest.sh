@@ -5,8 +5,13 @@
 # as "ok ...", "not ok ...", "skip ..." counts as a test's result on the host.
 
 STATS=/results/stats.prom
+# shellcheck disable=SC2034 # for those who source this
+MODULE=/usr/lib/bpfsoakd/rqspinlock_fault.ko
+# shellcheck disable=SC2034 # the same
+DEVICE=/dev/rqspinlock_fault
+COUNTERS=/sys/kernel/debug/rqspinlock_fault/counters
 
-# Values that the suite gave.
+# Values that the suite gave, and SLOWER: how many times longer than on a stock kernel things take.
 # shellcheck source=/dev/null
 . /etc/guest-env
 
@@ -113,4 +118,30 @@ bpf_objects_gone() {
 # What bpf_objects_gone found left, in one line.
 bpf_objects_left() {
 	bpf_objects | head -n 5 | tr '\n' ';'
+}
+
+# counter NAME: what the module counts, added up when the line has several figures.
+counter() {
+	awk -v name="$1" '$1 == name { for (i = 2; i <= NF; i++) sum += $i }
+		END { printf "%d\n", sum }' $COUNTERS 2>/dev/null || echo 0
+}
+
+# Everything that the module has failed so far, of whatever kind and at whatever site.
+injected() {
+	awk '/^(contended|forced)_(timedout|deadlk)_/ { sum += $2 } END { printf "%d\n", sum }' \
+		$COUNTERS 2>/dev/null || echo 0
+}
+
+module_loaded() {
+	grep -q '^rqspinlock_fault ' /proc/modules
+}
+
+# module_gone SECONDS: waits until it is not loaded any more.
+module_gone() {
+	left=$1
+	while module_loaded; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		sleep 1
+	done
 }

@@ -14,10 +14,13 @@ VM_TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 VM_RESULTS= # of the last boot
 VM_BUILD=build
-VM_KERNEL=newest
+VM_KERNEL=newest # or anything else that kernel_get takes
+VM_KMOD=no       # yes: the guest gets the module for its kernel, as KMOD_GUEST_FILE
 VM_MODEL=queued
 VM_CPUS=2
-VM_ENV=() # NAME=VALUE for the guest script
+VM_THREAD=multi # see GUEST_THREAD
+VM_ENV=()       # NAME=VALUE for the guest script
+VM_FILES=()     # FILE:GUEST_PATH, more for the guest
 
 ok() {
 	echo "ok $1"
@@ -39,10 +42,13 @@ vm_files() {
 	printf '%s\n' "$(daemon_of "$VM_BUILD"):/usr/sbin/bpfsoakd" \
 		"$VM_TESTS/lib/guest.sh:/etc/guest-lib" "$GUEST_DIR/env:/etc/guest-env" \
 		"$(command -v bpftool):/usr/sbin/bpftool" "$(command -v setpriv):/usr/bin/setpriv"
+	[ "$VM_KMOD" != yes ] || echo "$KMOD_FILE:$KMOD_GUEST_FILE"
+	[ ${#VM_FILES[@]} = 0 ] || printf '%s\n' "${VM_FILES[@]}"
 }
 
 vm_env() {
 	local pair
+	printf "SLOWER='%s'\n" "$KERNEL_SLOWER"
 	for pair in "${VM_ENV[@]}"; do
 		printf "%s='%s'\n" "${pair%%=*}" "${pair#*=}"
 	done
@@ -61,12 +67,18 @@ vm_boot_once() {
 }
 
 # vm_boot NAME SCRIPT LIMIT: runs tests/vm/guest/SCRIPT, prints the results it reports, and one
-# failure more when it did not come to its end. A fault of the emulator is worth one more try.
+# failure more when it did not come to its end. A fault of the emulator is worth one more try. LIMIT
+# is what a stock kernel may take; a slower one gets more.
 vm_boot() {
 	local name=$1 script=$2 limit=$3 status=0
 	VM_RESULTS=$ROOT/build/vm/$SUITE/$name
 	kernel_get "$VM_KERNEL" || { not_ok "$name-boot" "no kernel '$VM_KERNEL'"; return 1; }
-	[ -n "$GUEST_ACCEL" ] || accel_choose
+	if [ "$VM_KMOD" = yes ] && ! kmod_get; then
+		not_ok "$name-boot" "no module for $KERNEL_NAME"
+		return 1
+	fi
+	limit=$((limit * KERNEL_SLOWER)) GUEST_THREAD=$VM_THREAD
+	[ -n "$GUEST_ACCEL_NAME" ] || accel_choose
 	vm_boot_once "$script" "$limit" || status=1
 	if [ $status != 0 ] && guest_emulator_fault "$VM_RESULTS"; then
 		say "$name: $(guest_crash_line "$VM_RESULTS"): the emulator's fault, once more"
@@ -95,13 +107,25 @@ vm_build() {
 }
 
 # report FILE EXPRESSION...: the values of Python expressions over a report's fields, "r" being the
-# report, one a line.
+# report, one a line. stat(NAME, LABEL=VALUE...) adds up what the stats file beside it has.
 report() {
 	/usr/bin/python3 - "$@" <<'PYTHON'
-import json, sys
+import json, os, re, sys
 r = json.load(open(sys.argv[1]))
+
+def stat(name, **labels):
+    total = 0
+    for line in open(os.path.join(os.path.dirname(sys.argv[1]), "stats.prom")):
+        sample = re.match(r"([a-z_]+)(?:\{(.*)\})? (\S+)$", line)
+        if not sample or sample[1] != name:
+            continue
+        have = dict(re.findall(r'(\w+)="([^"]*)"', sample[2] or ""))
+        if labels.items() <= have.items():
+            total += float(sample[3])
+    return total
+
 for expression in sys.argv[2:]:
-    print(eval("(" + expression + ")", {"r": r, "sum": sum, "any": any, "all": all}))
+    print(eval("(" + expression + ")", {"r": r, "stat": stat}))
 PYTHON
 }
 
@@ -137,4 +161,55 @@ PYTHON
 	else
 		not_ok "$name" "$why"
 	fi
+}
+
+# kernel_reports FILE: each report in a kernel's console, one a line, as what it is, a blank, and its
+# first line. documented: a WARN of bpf_selem_unlink_nofail(). finding: KASAN's, about local storage,
+# with no frame of the module: the kernel's own. other: anything else.
+kernel_reports() {
+	/usr/bin/python3 - "$1" <<'PYTHON'
+import re, sys
+
+HEAD = re.compile(r"""WARNING:\ |BUG:\ |BUG\ .*\):\ |kernel\ BUG\ at\ |Oops:\ |UBSAN:\ |PANIC:\ |Kernel\ panic
+    |general\ protection\ fault|Unable\ to\ handle|DEBUG_LOCKS_WARN_ON|ODEBUG:\ (?!selftest)|refcount_t:\
+    |list_(add|del)\ corruption|list_add\ double|kmemleak:\ .*(suspected|unreferenced)|\[\ BUG:
+    |INFO:\ (task\ |trying\ to\ register)|.*detected\ (expedited\ )?stall|.*hard\ LOCKUP
+    |.*invoked\ oom-killer|watchdog:\ BUG""", re.X)
+END = re.compile(r"---\[ end trace|=====")
+FRAME = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+ \[rqspinlock_fault\]")
+STORAGE = re.compile(r"bpf_(local_storage|selem|sk_storage|task_storage)")
+
+def judge(report):
+    first = report[0]
+    if first.startswith("WARNING: ") and " bpf_selem_unlink_nofail" in first.split(", CPU#")[0]:
+        return "documented"
+    if "KASAN" in first and STORAGE.search(first) and not any(map(FRAME.search, report)):
+        return "finding"
+    return "other"
+
+reports, now = [], None
+for line in open(sys.argv[1], errors="replace"):
+    line = re.sub(r"^\[ *[0-9.]+\](\[ *[TC][0-9]+\])? ?", "", line.rstrip("\r\n"))
+    if HEAD.match(line):
+        now = [line]
+        reports.append(now)
+    elif now and END.match(line):
+        now = None
+    elif now:
+        now.append(line)
+for report in reports:
+    print(judge(report), report[0])
+PYTHON
+}
+
+# kernel_reports_are_known NAME FILE: a test that the kernel has complained of nothing but what is
+# documented. What seems to be a finding about the kernel is shown, for somebody to look at.
+kernel_reports_are_known() {
+	local name=$1 file=$2 all other
+	all=$(kernel_reports "$file") || { not_ok "$name" "cannot read $file"; return; }
+	grep -q '^finding ' <<<"$all" &&
+		say "LOOK AT $file: $(sed -n 's/^finding //p' <<<"$all" | sort | uniq -c)"
+	other=$(sed -n 's/^other //p' <<<"$all")
+	judge "$name" "$(grep -c . <<<"$other") in $file: $(head -n 3 <<<"$other" | tr '\n' '|')" \
+		[ -z "$other" ]
 }
