@@ -436,9 +436,10 @@ int kmod_find(const char *file, const struct kmod_policy *policy, struct kmod_fi
 		return -ENOMEM;
 	if (!found.path) {
 		found.error = -ENOENT;
-		found.why = strdup(RQF_MODULE " is not installed for this kernel: build it (meson "
-					      "configure -Dkmod=enabled), install bpfsoakd-dkms, "
-					      "or give --module=FILE");
+		found.why = strdup(RQF_MODULE
+				   " is not installed for this kernel: build it (meson "
+				   "configure -Dkmod=enabled), install it by DKMS (inject/kmod), "
+				   "or give --module=FILE");
 		r = found.why ? 0 : -ENOMEM;
 	} else {
 		r = judge_file(policy, &found);

@@ -183,7 +183,8 @@ static int __init rqf_init(void)
 	/* Without debugfs there are still the figures of the device. */
 	debugfs_dir = debugfs_create_dir(RQF_MODULE, NULL);
 	debugfs_create_file("counters", 0400, debugfs_dir, NULL, &counters_fops);
-	pr_info("loaded: locks of maps named bpfsoak_* fail while %s is held open\n", RQF_DEVICE);
+	pr_info("loaded: locks of maps named bpfsoak_* may be made to fail while %s is open\n",
+		RQF_DEVICE);
 	return 0;
 
 no_device:
