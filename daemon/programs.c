@@ -20,11 +20,12 @@
 
 /*
  * Both copies are skipped at once when two tasks were preempted in them on one CPU: 13 times in 5
- * million frees in an emulated guest that shared its cores with another, 11 in 640,000 with duels,
+ * million frees in an emulated guest that shared its cores with another; 11 in 640,000 with duels,
  * which keep a dozen threads more at it. Each was proven a free by a rebirth.
  */
-#define FREES_PER_BLIND	 10000
-#define BIRTHS_PER_BLIND 1000 /* a birth that was not seen proves nothing wrong either */
+#define FREES_PER_BLIND	      200000
+#define FREES_PER_BLIND_DUELS 10000
+#define BIRTHS_PER_BLIND      1000 /* a birth that was not seen proves nothing wrong either */
 
 #define PAIR_KVFREE 1
 #define PAIR_BIRTH  11 /* the only one that is not of frees */
@@ -478,12 +479,16 @@ static uint64_t read_misses(const struct programs *p, uint64_t least[PAIRS_MAX])
 void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
 		     struct programs_misses *ret)
 {
-	uint64_t least[PAIRS_MAX] = { 0 }, most = 0;
+	uint64_t least[PAIRS_MAX] = { 0 }, most = 0, per_blind;
 
 	ret->total = read_misses(p, least);
 	for (unsigned int pair = PAIR_KVFREE; pair < PAIR_BIRTH; pair++)
 		most += least[pair];
-	ret->frees_blind = MIN(most, frees / FREES_PER_BLIND);
+	/* Duels are there whenever the module's records are. */
+	per_blind = __atomic_load_n(&p->skel->bss->control.frames, __ATOMIC_RELAXED)
+			    ? FREES_PER_BLIND_DUELS
+			    : FREES_PER_BLIND;
+	ret->frees_blind = MIN(most, frees / per_blind);
 	ret->births_blind = MIN(least[PAIR_BIRTH], births / BIRTHS_PER_BLIND);
 }
 
