@@ -13,10 +13,11 @@ FEWEST_CELLS=30
 
 # Contention comes as it comes: when a short run had none, that alone is no failure. And a forced
 # failure may have a selem freed while it is on a list, after which the kernel's memory is not what
-# it was: the daemon says so, and claims nothing.
+# it was: the daemon says so, and claims nothing. Nor does it where, with all that goes on in a duel,
+# an event went past both copies of a program.
 PASSED='r["verdict"] == "PASS" or r["verdict"] == "INCONCLUSIVE" and
-	all("nothing injected: contended" in reason or "still on a list" in reason
-	for reason in r["reasons"])'
+	all(any(words in reason for words in ("nothing injected: contended", "still on a list",
+	"gaps in their history", "were missed", "was not seen")) for reason in r["reasons"])'
 VISITS='("map_free_bucket", "map_free_storage", "destroy_bucket", "destroy_storage")'
 
 # output_has NAME PATTERN: the daemon has printed such a line.
