@@ -222,15 +222,12 @@ static int _printf_(3, 4)
 {
 	_cleanup_free_ char *text = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	text = vformat(fmt, ap);
 	va_end(ap);
-	if (n < 0) {
-		text = NULL;
+	if (!text)
 		return -ENOMEM;
-	}
 	if (origin->file)
 		log_error("%s:%u: %s: %s", origin->file, origin->line, key, text);
 	else

@@ -324,16 +324,14 @@ static void __attribute__((format(printf, 6, 0)))
 log_libkmod(void *data, int priority, const char *file, int line, const char *function,
 	    const char *fmt, va_list ap)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = vformat(fmt, ap);
 
 	(void)data;
 	(void)priority;
 	(void)file;
 	(void)line;
-	if (vasprintf(&text, fmt, ap) < 0) {
-		text = NULL;
+	if (!text)
 		return;
-	}
 	text[strcspn(text, "\n")] = '\0';
 	log_debug("libkmod: %s: %s", function, text);
 }

@@ -51,20 +51,18 @@ void prober_add_plain(struct prober *p, const char *name, enum probe_answer answ
 
 void prober_add(struct prober *p, const char *name, enum probe_answer answer, const char *fmt, ...)
 {
-	char *detail = NULL;
+	struct probe_item *item;
 	va_list ap;
-	int n;
 
 	prober_add_plain(p, name, answer);
 	if (p->error)
 		return;
+	item = &p->probe->items[p->probe->n_items - 1];
 	va_start(ap, fmt);
-	n = vasprintf(&detail, fmt, ap);
+	item->detail = vformat(fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (!item->detail)
 		p->error = -ENOMEM;
-	else
-		p->probe->items[p->probe->n_items - 1].detail = detail;
 }
 
 enum probe_answer prober_option(const struct prober *p, const char *name)

@@ -56,13 +56,11 @@ static void say(struct sentences *s, const char *fmt, ...)
 	_cleanup_free_ char *sentence = NULL;
 	va_list ap;
 	char *joined;
-	int r;
 
 	va_start(ap, fmt);
-	r = vasprintf(&sentence, fmt, ap);
+	sentence = vformat(fmt, ap);
 	va_end(ap);
-	if (r < 0) {
-		sentence = NULL;
+	if (!sentence) {
 		s->failed = true;
 		return;
 	}

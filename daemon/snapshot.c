@@ -6,6 +6,7 @@
  */
 #include "snapshot.h"
 
+#include "inject/kmod/rqspinlock_fault.h"
 #include "util.h"
 
 static const char *const verdict_names[] = {
@@ -69,18 +70,7 @@ static const char *const oracle_state_names[] = {
 };
 _Static_assert(ARRAY_SIZE(oracle_state_names) == ORACLE_LIVE + 1, "an oracle state has no name");
 
-static const char *const site_names[] = {
-	[SOAK_SITE_MAP_FREE_BUCKET] = "map_free_bucket",
-	[SOAK_SITE_MAP_FREE_STORAGE] = "map_free_storage",
-	[SOAK_SITE_DESTROY_BUCKET] = "destroy_bucket",
-	[SOAK_SITE_DESTROY_STORAGE] = "destroy_storage",
-	[SOAK_SITE_UPDATE] = "update",
-	[SOAK_SITE_DELETE] = "delete",
-	[SOAK_SITE_CLONE] = "clone",
-	[SOAK_SITE_ALLOC] = "alloc",
-	[SOAK_SITE_CACHE] = "cache",
-	[SOAK_SITE_LINK_MAP] = "link_map",
-};
+static const char *const site_names[] = RQF_SITE_NAMES;
 _Static_assert(ARRAY_SIZE(site_names) == SOAK_SITE_NR, "a site has no name");
 
 static const char *const side_names[] = {
@@ -218,13 +208,19 @@ uint64_t snapshot_visits(const struct snapshot *s, unsigned int side, unsigned i
 	return total;
 }
 
-uint64_t snapshot_deadlocks(const struct snapshot *s)
+/* Of all kinds and sites. */
+static uint64_t fault_total(const uint64_t values[FAULT_NR][SOAK_SITE_NR])
 {
 	uint64_t total = 0;
 
 	for (unsigned int i = 0; i < FAULT_NR; i++)
-		total += snapshot_total(s->deadlocks[i], SOAK_SITE_NR);
+		total += snapshot_total(values[i], SOAK_SITE_NR);
 	return total;
+}
+
+uint64_t snapshot_deadlocks(const struct snapshot *s)
+{
+	return fault_total(s->deadlocks);
 }
 
 uint64_t snapshot_failures(const struct snapshot *s, enum fault_kind kind)
@@ -298,11 +294,7 @@ uint64_t snapshot_holes(const struct snapshot *s)
 
 uint64_t snapshot_timeouts(const struct snapshot *s)
 {
-	uint64_t total = 0;
-
-	for (unsigned int i = 0; i < FAULT_NR; i++)
-		total += snapshot_total(s->timeouts[i], SOAK_SITE_NR);
-	return total;
+	return fault_total(s->timeouts);
 }
 
 uint64_t snapshot_alive(const struct snapshot *s)

@@ -7,6 +7,7 @@
 #define SOAK_UTIL_H
 
 #include <dirent.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -100,5 +101,6 @@ int make_dirs(const char *path, unsigned int mode);
 
 /* asprintf that returns NULL when out of memory. */
 char *format(const char *fmt, ...) _printf_(1, 2);
+char *vformat(const char *fmt, va_list ap) _printf_(1, 0);
 
 #endif

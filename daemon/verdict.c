@@ -124,14 +124,16 @@ static bool is_ruined_by_force(const struct snapshot *s)
 
 void verdict_decide(struct snapshot *s)
 {
-	if (is_ruined_by_force(s))
+	bool ruined = is_ruined_by_force(s);
+
+	if (ruined)
 		verdict_add_reason(s,
 				   "%" PRIu64 " selems were freed while still on a list, by forced "
 				   "faults: %" PRIu64 " violations may be what came of that",
 				   s->holes[HOLE_LINKED][FAULT_FORCED], snapshot_violations(s));
 	else
 		add_violations(s);
-	if (s->n_reasons && !is_ruined_by_force(s)) {
+	if (s->n_reasons && !ruined) {
 		s->verdict = VERDICT_FAIL;
 		return;
 	}

@@ -92,6 +92,13 @@ static int device_show(struct seq_file *m, void *unused)
 	return counters_show(m, unused);
 }
 
+static void disarm(void)
+{
+	mutex_lock(&rqf_mutex);
+	rqf_disarm();
+	mutex_unlock(&rqf_mutex);
+}
+
 static int device_open(struct inode *inode, struct file *file)
 {
 	int r;
@@ -109,9 +116,7 @@ static int device_open(struct inode *inode, struct file *file)
 /* Whoever had it open is gone, or done: nothing is injected any more when this returns. */
 static int device_release(struct inode *inode, struct file *file)
 {
-	mutex_lock(&rqf_mutex);
-	rqf_disarm();
-	mutex_unlock(&rqf_mutex);
+	disarm();
 	clear_bit(0, &is_open);
 	return single_release(inode, file);
 }
@@ -124,9 +129,7 @@ static int device_flush(struct file *file, fl_owner_t owner)
 {
 	if (file_count(file) > 1)
 		return 0;
-	mutex_lock(&rqf_mutex);
-	rqf_disarm();
-	mutex_unlock(&rqf_mutex);
+	disarm();
 	return 0;
 }
 

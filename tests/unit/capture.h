@@ -31,4 +31,14 @@ static inline char *capture_end(struct capture *c)
 	return c->text;
 }
 
+/* What print() writes; the caller frees. */
+static inline char *captured(void (*print)(FILE *out))
+{
+	struct capture c;
+
+	capture_begin(&c);
+	print(c.out);
+	return capture_end(&c);
+}
+
 #endif

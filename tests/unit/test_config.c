@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "build_config.h"
+#include "capture.h"
 #include "config.h"
 #include "inject/kmod/rqspinlock_fault.h"
 #include "util.h"
@@ -606,23 +607,11 @@ static void test_sizes(void **state)
 	assert_int_equal(size, 42);
 }
 
-static char *printed_by(void (*print)(FILE *))
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	assert_non_null(out);
-	print(out);
-	assert_int_equal(fclose(out), 0);
-	return text;
-}
-
 /* Every key that a file may hold is explained in the help and in the man page. */
 static void test_help_and_man_page_name_every_key(void **state)
 {
-	_cleanup_free_ char *help = printed_by(config_help);
-	_cleanup_free_ char *troff = printed_by(config_dump_options);
+	_cleanup_free_ char *help = captured(config_help);
+	_cleanup_free_ char *troff = captured(config_dump_options);
 	struct outcome o = parse("run", "--stats-file=/s", "--report=/r", "--module=/m", NULL);
 	_cleanup_free_ char *dump = config_dump(&o.config);
 	char *rest = dump;
@@ -647,7 +636,7 @@ static void test_help_and_man_page_name_every_key(void **state)
 
 static void test_help_fits_a_terminal(void **state)
 {
-	_cleanup_free_ char *help = printed_by(config_help);
+	_cleanup_free_ char *help = captured(config_help);
 	char *rest = help;
 
 	(void)state;

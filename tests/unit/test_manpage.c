@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "capture.h"
 #include "config.h"
 #include "util.h"
 
@@ -27,22 +28,9 @@ static __attribute__((noinline)) char *read_page(void)
 	return text;
 }
 
-/* What print() writes; the caller frees. */
-static char *printed(void (*print)(FILE *out))
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	assert_non_null(out);
-	print(out);
-	assert_int_equal(fclose(out), 0);
-	return text;
-}
-
 static void test_options_are_those_of_the_table(void **state)
 {
-	_cleanup_free_ char *page = read_page(), *options = printed(config_dump_options);
+	_cleanup_free_ char *page = read_page(), *options = captured(config_dump_options);
 	_cleanup_free_ char *found = NULL;
 	char *begin, *end;
 
@@ -94,7 +82,7 @@ static void test_sections_stand_in_order(void **state)
 /* "  run       soak this kernel ..." in --help is ".B run" in the page. */
 static void test_every_command_is_described(void **state)
 {
-	_cleanup_free_ char *page = read_page(), *help = printed(config_help);
+	_cleanup_free_ char *page = read_page(), *help = captured(config_help);
 	char *line = strstr(help, "\nCommands:\n");
 	const char *commands = strstr(page, "\n.SH COMMANDS\n");
 	unsigned int n = 0;
