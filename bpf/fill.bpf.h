@@ -22,6 +22,32 @@ struct value_large {
 	__u8 body[SOAK_SIZE_LARGE - sizeof(struct soak_value)];
 };
 
+/*
+ * Special fields: a referenced kptr, and a spin lock, under which bpf(2) with BPF_F_LOCK and the
+ * programs write in place. Local storage takes no timer, work queue or task work: map_check_btf()
+ * in kernel/bpf/syscall.c.
+ */
+struct value_fields {
+	struct soak_value head;
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct bpf_cpumask __attribute__((btf_type_tag("kptr"))) * mask;
+	__u8 body[SOAK_SIZE_FIELDS - SOAK_FIELDS_END];
+};
+
+/* Without a lock: bpf_sk_storage_clone_elem() has a branch for either. */
+struct value_ref {
+	struct soak_value head;
+	__u64 pad;
+	struct bpf_cpumask __attribute__((btf_type_tag("kptr"))) * mask;
+	__u8 body[SOAK_SIZE_REF - SOAK_FIELDS_END];
+};
+
+_Static_assert(__builtin_offsetof(struct value_ref, mask) == SOAK_FIELDS_REF, "kptr");
+_Static_assert(__builtin_offsetof(struct value_fields, lock) == SOAK_FIELDS_BEGIN, "lock");
+_Static_assert(__builtin_offsetof(struct value_fields, mask) == SOAK_FIELDS_REF, "kptr");
+_Static_assert(__builtin_offsetof(struct value_fields, body) == SOAK_FIELDS_END, "body");
+
 #define STORAGE_MAP(name, map_type, extra_flags, value_type)          \
 	struct name {                                                 \
 		__uint(type, map_type);                               \
@@ -44,6 +70,11 @@ STORAGE_MAP(sk_large, BPF_MAP_TYPE_SK_STORAGE, 0, struct value_large);
 STORAGE_MAP(task_small, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_small);
 STORAGE_MAP(task_medium, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_medium);
 STORAGE_MAP(task_large, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_large);
+/* Cloned as well: a copy must not share the reference. */
+STORAGE_MAP(sk_field, BPF_MAP_TYPE_SK_STORAGE, BPF_F_CLONE, struct value_fields);
+STORAGE_MAP(task_field, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_fields);
+STORAGE_MAP(sk_ref, BPF_MAP_TYPE_SK_STORAGE, BPF_F_CLONE, struct value_ref);
+STORAGE_MAP(task_ref, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_ref);
 
 static __always_inline void write_head(struct soak_value *value, __u32 size)
 {
@@ -104,7 +135,7 @@ int BPF_PROG(fill_sk_lsm, struct socket *sock, int family, int type, int protoco
 {
 	struct sock *sk = sock->sk;
 
-	if (ret || kern || !sk || !is_ours(control.fill_sk))
+	if (ret || kern || !sk || protocol == SOAK_PROTOCOL_BARE || !is_ours(control.fill_sk))
 		return ret;
 	fill_socket(sk);
 	return ret;
@@ -177,6 +208,139 @@ int BPF_PROG(touch_task, struct task_struct *task, int ret)
 		    bpf_task_storage_delete);
 	TOUCH_SHAPE(task_larges, task, SOAK_SIZE_LARGE, bpf_task_storage_get,
 		    bpf_task_storage_delete);
+	return ret;
+}
+
+/* Special fields. Programs of their own: a kernel that refuses them loses nothing else. */
+
+extern struct bpf_cpumask *bpf_cpumask_create(void) __ksym __weak;
+extern void bpf_cpumask_release(struct bpf_cpumask *cpumask) __ksym __weak;
+
+/* Puts a new reference in the place of what is there. Counted before: never fewer than freed. */
+#define STORE_REF(value)                                              \
+	({                                                            \
+		struct bpf_cpumask *_mask = bpf_cpumask_create();     \
+                                                                      \
+		if (_mask) {                                          \
+			inc(count()->refs_stored);                    \
+			_mask = bpf_kptr_xchg(&(value)->mask, _mask); \
+			if (_mask) {                                  \
+				bpf_cpumask_release(_mask);           \
+				inc(count()->refs_taken);             \
+			}                                             \
+		}                                                     \
+	})
+
+static __always_inline void write_fields(struct value_fields *value)
+{
+	struct soak_value head;
+
+	write_head(&head, SOAK_SIZE_FIELDS);
+	bpf_spin_lock(&value->lock);
+	value->head = head;
+	bpf_spin_unlock(&value->lock);
+	STORE_REF(value);
+}
+
+static __always_inline void write_ref(struct value_ref *value)
+{
+	write_head(&value->head, SOAK_SIZE_REF);
+	STORE_REF(value);
+}
+
+/* What is under its lock is one value, whoever wrote it; all zeros was not written to yet. */
+static __always_inline void read_fields(struct value_fields *value)
+{
+	struct soak_value head;
+
+	bpf_spin_lock(&value->lock);
+	head = value->head;
+	bpf_spin_unlock(&value->lock);
+	if (!head.magic && !head.cookie)
+		return;
+	inc(count()->values_read);
+	if (head.magic != SOAK_VALUE_MAGIC || head.size != SOAK_SIZE_FIELDS ||
+	    head.check != ((__u32)head.cookie ^ SOAK_SIZE_FIELDS) || test_lies(SOAK_LIE_TORN))
+		inc(count()->values_torn);
+}
+
+#define FILL_FIELDS(outer, owner, type, write, kind, get, del)                 \
+	for (__u32 i = 0; i < SOAK_MAPS_FIELDS; i++) {                         \
+		struct type *value;                                            \
+		__u32 slot = i;                                                \
+		void *map;                                                     \
+                                                                               \
+		map = bpf_map_lookup_elem(&outer, &slot);                      \
+		if (!map)                                                      \
+			continue;                                              \
+		value = get(map, owner, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE); \
+		if (!value) {                                                  \
+			inc(count()->fill_failed[kind]);                       \
+			continue;                                              \
+		}                                                              \
+		write(value);                                                  \
+		inc(count()->filled[kind]);                                    \
+		if (wants_delete() && !del(map, owner))                        \
+			inc(count()->prog_deletes);                            \
+	}
+
+SEC("fexit/sock_init_data")
+int BPF_PROG(fill_sk_fields, struct socket *sock, struct sock *sk)
+{
+	if (!sock || !is_ours(control.fill_sk))
+		return 0;
+	FILL_FIELDS(sk_fields, sk, value_fields, write_fields, SOAK_SK, bpf_sk_storage_get,
+		    bpf_sk_storage_delete);
+	FILL_FIELDS(sk_refs, sk, value_ref, write_ref, SOAK_SK, bpf_sk_storage_get,
+		    bpf_sk_storage_delete);
+	return 0;
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(fill_task_fields, struct task_struct *task, __u64 flags)
+{
+	if (!is_ours(control.fill_task))
+		return 0;
+	FILL_FIELDS(task_fields, task, value_fields, write_fields, SOAK_TASK, bpf_task_storage_get,
+		    bpf_task_storage_delete);
+	FILL_FIELDS(task_refs, task, value_ref, write_ref, SOAK_TASK, bpf_task_storage_get,
+		    bpf_task_storage_delete);
+	return 0;
+}
+
+/* Read, replace the reference, or delete. */
+#define TOUCH_FIELDS(outer, owner, get, del)                                            \
+	({                                                                              \
+		__u32 random = bpf_get_prandom_u32(), slot = random % SOAK_MAPS_FIELDS; \
+		void *map = bpf_map_lookup_elem(&outer, &slot);                         \
+		struct value_fields *value = map ? get(map, owner, NULL, 0) : NULL;     \
+                                                                                        \
+		if (value) {                                                            \
+			read_fields(value);                                             \
+			if (random & 0x100)                                             \
+				STORE_REF(value);                                       \
+			if (!(random & 0xe00) && !del(map, owner))                      \
+				inc(count()->prog_deletes);                             \
+		}                                                                       \
+	})
+
+SEC("lsm/socket_getsockname")
+int BPF_PROG(touch_sk_fields, struct socket *sock, int ret)
+{
+	struct sock *sk = sock->sk;
+
+	if (ret || !sk || !is_ours(control.fill_sk))
+		return ret;
+	TOUCH_FIELDS(sk_fields, sk, bpf_sk_storage_get, bpf_sk_storage_delete);
+	return ret;
+}
+
+SEC("lsm/task_getpgid")
+int BPF_PROG(touch_task_fields, struct task_struct *task, int ret)
+{
+	if (ret || !is_ours(control.fill_task))
+		return ret;
+	TOUCH_FIELDS(task_fields, task, bpf_task_storage_get, bpf_task_storage_delete);
 	return ret;
 }
 

@@ -101,6 +101,37 @@ static __always_inline struct soak_storage *storage_of(__u64 storage)
 	return set ? FIND_IN_SET(set, storage) : NULL;
 }
 
+/* Notes an object that something is wrong with, for the finding that the daemon makes of it. */
+__noinline int note_suspect(__u32 suspicion, __u64 object, __u64 detail)
+{
+	struct soak_storage *storage;
+	struct soak_suspect *suspect;
+	struct soak_slot *slot;
+	__u32 index;
+
+	if (suspicion >= SOAK_SUSPECT_NR)
+		return 0;
+	index = __sync_fetch_and_add(&n_suspects[suspicion], 1);
+	if (index >= SOAK_SUSPECTS)
+		return 0;
+	suspect = &suspects[suspicion][index & (SOAK_SUSPECTS - 1)];
+	suspect->object = object;
+	suspect->detail = detail;
+	suspect->pid = (__u32)bpf_get_current_pid_tgid();
+	suspect->cpu = bpf_get_smp_processor_id();
+	bpf_get_current_comm(suspect->comm, sizeof(suspect->comm));
+	slot = slot_of(object);
+	if (slot)
+		__builtin_memcpy(&suspect->slot, slot, sizeof(*slot));
+	storage = storage_of(object);
+	if (storage)
+		__builtin_memcpy(&suspect->storage, storage, sizeof(*storage));
+	__sync_val_compare_and_swap(&suspect->ns, 0, bpf_ktime_get_ns());
+	return 0;
+}
+
+#include "fields.bpf.h"
+
 /* Births. */
 
 static __always_inline bool follows_all_kinds(void)
@@ -131,12 +162,12 @@ static __always_inline void slot_init(struct soak_slot *slot, __u64 selem,
 	slot->kind = kind;
 	slot->elem_size = smap->elem_size;
 	slot->free_by = SOAK_FREE_NR;
-	slot->flags = BORN(copy);
+	slot->flags = BORN(copy) | (has_fields(smap) ? SOAK_HAS_FIELDS : 0);
 	inc(count()->births[kind]);
 }
 
 static __always_inline void selem_born(__u64 selem, const struct bpf_local_storage_map *smap,
-				       __u64 owner, int copy)
+				       __u64 map, __u64 owner, int copy)
 {
 	struct soak_slot *slot;
 	struct soak_set *set;
@@ -162,9 +193,16 @@ static __always_inline void selem_born(__u64 selem, const struct bpf_local_stora
 		return;
 	}
 	slot_init(slot, selem, smap, owner, copy);
+	if (slot->map_id)
+		map_seen(map, slot->map_id);
+	else /* closed while a program was filling it */
+		slot->map_id = id_of_map(map);
 }
 
-static __always_inline void storage_born(__u64 storage, const struct soak_slot *first, int copy)
+/* The owner is the caller's: what is known of the first element is old where its birth was missed.
+ */
+static __always_inline void storage_born(__u64 storage, __u64 owner, const struct soak_slot *first,
+					 int copy)
 {
 	struct soak_storage *slot;
 	struct soak_storage_set *set;
@@ -190,21 +228,17 @@ static __always_inline void storage_born(__u64 storage, const struct soak_slot *
 	}
 	slot->key = storage;
 	slot->kind = first->kind;
-	slot->owner = first->owner;
+	slot->owner = owner;
 	slot->birth_ns = bpf_ktime_get_ns();
 	slot->destroy_ns = 0;
 	slot->free_ns = 0;
 	slot->fault_kinds = 0;
+	slot->pinned_kinds = 0;
 	slot->flags = BORN(copy);
 	inc(count()->storage_births);
 }
 
 /* Frees. */
-
-static __always_inline __u32 current_thread(void)
-{
-	return (__u32)bpf_get_current_pid_tgid() + 1;
-}
 
 /* state is read only where the free can have been decided by cmpxchg: both sides came by. */
 static __always_inline bool freed_by_cmpxchg(const struct soak_slot *slot, __u64 selem)
@@ -264,12 +298,20 @@ static __always_inline bool is_same_selem(const struct soak_slot *slot, __u64 se
 }
 
 /* A storage carries no mark of ours but its owner, and that may be NULL at either free. */
-static __always_inline bool is_same_storage(const struct soak_storage *slot, __u64 storage)
+static __always_inline void storage_freed_again(const struct soak_storage *slot, __u64 storage,
+						int station)
 {
 	__u64 owner = read_u64(&((struct bpf_local_storage *)storage)->owner);
 
-	return owner == slot->owner_at_free &&
-	       (owner || bpf_ktime_get_ns() - slot->free_ns < SECOND_FREE_WINDOW_NS);
+	if (owner != slot->owner_at_free)
+		return;
+	if (owner) {
+		inc(count()->storage_freed_twice);
+		note_suspect(SOAK_SUSPECT_STORAGE_DOUBLE_FREE, storage, station);
+		return;
+	}
+	if (bpf_ktime_get_ns() - slot->free_ns < SECOND_FREE_WINDOW_NS)
+		inc(count()->storage_freed_again);
 }
 
 /*
@@ -304,17 +346,47 @@ static __always_inline bool test_drop_event(__u64 key, int copy)
 }
 #endif
 
+/*
+ * What was deleted or replaced may still be in the hands of a sleepable program, so it goes by
+ * call_rcu_tasks_trace(): bpf_selem_free() with reuse_now false. Those that go at once are what
+ * visits freed, which clear smap or local_storage, and what was never published: not on a list
+ * (local_storage NULL), or on that of a stillborn storage.
+ */
+static __always_inline bool is_freed_early(const struct soak_slot *slot, __u64 selem)
+{
+	const struct bpf_local_storage_elem *elem = (void *)selem;
+
+	/* About any that goes at once: a short run may have none that would have to be looked at.
+	 */
+	if (test_lies(SOAK_LIE_EARLY))
+		return true;
+	if (slot->free_by != SOAK_FREE_PROGRAM || slot->visit[SOAK_MAP_FREE].entry_ns ||
+	    slot->visit[SOAK_DESTROY].entry_ns)
+		return false;
+	return read_u64(&elem->local_storage) && read_u64(&elem->sdata.smap) &&
+	       !read_u64(&elem->snode.pprev) && is_still_ours(slot, selem);
+}
+
 static __always_inline void slot_freed(struct soak_slot *slot, __u64 selem, int copy, int station)
 {
 	__u32 old;
 
 	if (is_second_free(&slot->flags, copy, station, &old)) {
-		if (is_same_selem(slot, selem) && first_to_tell(&slot->flags))
+		if (is_same_selem(slot, selem) && first_to_tell(&slot->flags)) {
 			inc(count()->double_frees);
+			note_suspect(SOAK_SUSPECT_DOUBLE_FREE, selem, station);
+		}
 		return;
 	}
-	if (!(old & SOAK_FREED))
-		account_free(slot, selem);
+	if (old & SOAK_FREED)
+		return;
+	account_free(slot, selem);
+	if (station == AT_TRACE && !frees_are_chained && is_map_gone(slot->map_id))
+		inc(count()->fields_late);
+	if (station == AT_QUEUED && !frees_are_chained && is_freed_early(slot, selem))
+		inc(count()->freed_early);
+	if (slot->flags & SOAK_HAS_FIELDS)
+		fields_at_free(slot, selem, station);
 }
 
 static __always_inline void selem_freed(__u64 selem, int copy, int station)
@@ -346,9 +418,8 @@ static __always_inline void storage_freed(__u64 storage, int copy, int station)
 	if (!slot)
 		return;
 	if (is_second_free(&slot->flags, copy, station, &old)) {
-		if (is_same_storage(slot, storage) && !is_stillborn(storage) &&
-		    first_to_tell(&slot->flags))
-			inc(count()->storage_freed_twice);
+		if (!is_stillborn(storage) && first_to_tell(&slot->flags))
+			storage_freed_again(slot, storage, station);
 		return;
 	}
 	if (old & SOAK_FREED)
@@ -430,13 +501,29 @@ static __always_inline void log_fault(const struct soak_slot *slot, __u32 site, 
 	__sync_val_compare_and_swap(&fault->ns, 0, bpf_ktime_get_ns());
 }
 
-/* The owner's bpf_local_storage may be what leaks. */
-static __always_inline void mark_storage(__u64 address, __u32 kind)
+/*
+ * The owner's bpf_local_storage may be what leaks: a selem that destroy() cannot take off the list
+ * keeps it from becoming empty.
+ */
+static __always_inline void mark_storage(__u64 address, __u32 site, __u32 kind)
 {
 	struct soak_storage *storage = address ? storage_of(address) : NULL;
 
-	if (storage)
-		__sync_fetch_and_or(&storage->fault_kinds, 1u << kind);
+	if (!storage)
+		return;
+	__sync_fetch_and_or(&storage->fault_kinds, 1u << kind);
+	if (site == SOAK_SITE_DESTROY_STORAGE)
+		__sync_fetch_and_or(&storage->pinned_kinds, 1u << kind);
+}
+
+/*
+ * A lock that somebody holds is waited for as long as the kernel says; and there are no deadlocks
+ * to be found, since nobody takes these locks in another order than storage, bucket.
+ */
+static __always_inline bool is_hasty(__u32 result, __u32 kind, __u64 duration)
+{
+	return kind == FAULT_ORGANIC &&
+	       (result == SOAK_LOCK_DEADLOCK || duration < SHORTEST_TIMEOUT_NS);
 }
 
 /* How long it took, and how it failed, of one lock of the visit that has just ended. */
@@ -451,13 +538,16 @@ __noinline int count_fault(__u64 selem, __u32 site, __u32 result, __u32 kind, __
 		return 0;
 	visit = site < SOAK_SITE_DESTROY_BUCKET ? &slot->visit[SOAK_MAP_FREE]
 						: &slot->visit[SOAK_DESTROY];
-	visit->failed = 1;
 	visit->kinds |= 1u << kind;
+	if (site == SOAK_SITE_MAP_FREE_BUCKET)
+		__sync_fetch_and_or(&slot->flags, SOAK_BUCKET_FAILED);
 	if (result == SOAK_LOCK_TIMEOUT)
 		inc(count()->timeouts[kind][site]);
 	else
 		inc(count()->deadlocks[kind][site]);
-	mark_storage(slot->storage, kind);
+	if (is_hasty(result, kind, duration))
+		inc(count()->hasty_locks);
+	mark_storage(slot->storage, site, kind);
 	log_fault(slot, site, result, kind, duration);
 	if (kind != FAULT_ORGANIC || !read_value(slot->key, &value))
 		return 0;
@@ -589,17 +679,54 @@ __noinline __u32 count_visit(__u64 selem, __u32 map_free, __u32 packed_bucket, _
 	return outcome;
 }
 
+/* Before the visit counts as over: who finds it over must find its failures, too. */
+__noinline int mark_failed(__u64 selem, __u32 map_free, __u32 bucket, __u32 storage)
+{
+	struct soak_slot *slot = slot_of(selem);
+	__u8 failed = 0;
+
+	if (!slot)
+		return 0;
+	if (has_failed(bucket))
+		failed |= SOAK_FAILED_BUCKET;
+	if (has_failed(storage))
+		failed |= SOAK_FAILED_STORAGE;
+	slot->visit[map_free ? SOAK_MAP_FREE : SOAK_DESTROY].failed |= failed;
+	return 0;
+}
+
+/*
+ * What the failed locks of its visits leave it on when it is freed (daemon/model.c): its bucket, if
+ * map_free() failed the bucket lock; its owner's list, if destroy() failed the storage lock. What a
+ * visit that is still under way failed is not known yet.
+ */
+static __always_inline bool is_linked_by_fault(const struct soak_slot *slot, __u32 after)
+{
+	const struct soak_visit *map_free = &slot->visit[SOAK_MAP_FREE];
+	const struct soak_visit *destroy = &slot->visit[SOAK_DESTROY];
+
+	if ((after & SOAK_ENTRY_MAP_LINKED) && !map_free->pid &&
+	    !(map_free->failed & SOAK_FAILED_BUCKET))
+		return false;
+	return !(after & SOAK_ENTRY_STORAGE_LINKED) || destroy->pid ||
+	       (destroy->failed & SOAK_FAILED_STORAGE);
+}
+
 /*
  * Freed, and still hashed in its bucket or on its owner's list: whoever walks or changes that list
  * later touches freed memory.
  */
-__noinline int count_linked(__u64 selem)
+__noinline int count_linked(__u64 selem, __u32 after)
 {
 	struct soak_slot *slot = slot_of(selem);
 	__u32 kinds, kind = control.frames ? control.synthetic : FAULT_ORGANIC;
 
 	if (!slot)
 		return 0;
+	if (!is_linked_by_fault(slot, after)) {
+		inc(count()->freed_linked_unexplained);
+		return 0;
+	}
 	kinds = slot->visit[SOAK_MAP_FREE].kinds | slot->visit[SOAK_DESTROY].kinds;
 	if (kinds & (1u << FAULT_FORCED))
 		kind = FAULT_FORCED;
@@ -607,8 +734,10 @@ __noinline int count_linked(__u64 selem)
 		kind = FAULT_CONTENDED;
 	else if (kinds)
 		kind = FAULT_ORGANIC;
-	if (kind < FAULT_NR)
-		inc(count()->freed_linked[kind]);
+	if (kind >= FAULT_NR)
+		return 0;
+	inc(count()->freed_linked[kind]);
+	note_suspect(SOAK_SUSPECT_LINKED, selem, kind);
 	return 0;
 }
 
@@ -651,6 +780,7 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 	visit->storage = RESULT_OF(storage);
 	visit->state = selem->state.counter;
 	visit->duration_us = duration / 1000;
+	mark_failed(address, map_free, visit->bucket, visit->storage);
 	visit->pid = 0;
 	if (visit->visits < 255)
 		visit->visits++;
@@ -666,31 +796,33 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 			    RESULT_OF(storage), KIND_OF(storage), duration);
 	if (outcome == SOAK_FREED_CMPXCHG &&
 	    (after & (SOAK_ENTRY_MAP_LINKED | SOAK_ENTRY_STORAGE_LINKED)))
-		count_linked(address);
+		count_linked(address, after);
+	if (slot->flags & SOAK_FIELDS_LEFT)
+		judge_fields(address);
 }
 
 /* Programs, in pairs where a lost event would be a false leak. */
 
-#define BORN_PROGRAM(suffix, copy)                                                            \
-	SEC("fexit/bpf_selem_alloc")                                                          \
-	int BPF_PROG(selem_alloc_##suffix, struct bpf_local_storage_map *smap)                \
-	{                                                                                     \
-		selem_born(ret_of(ctx), smap, arg_of(ctx, 1), copy);                          \
-		return 0;                                                                     \
-	}                                                                                     \
-                                                                                              \
-	SEC("fexit/bpf_local_storage_alloc")                                                  \
-	int BPF_PROG(storage_alloc_##suffix, void *owner, struct bpf_local_storage_map *smap, \
-		     struct bpf_local_storage_elem *first)                                    \
-	{                                                                                     \
-		struct soak_slot *slot;                                                       \
-                                                                                              \
-		if ((int)ret_of(ctx) || !is_ready())                                          \
-			return 0;                                                             \
-		slot = slot_of(arg_of(ctx, 2));                                               \
-		if (slot)                                                                     \
-			storage_born(read_u64(&first->local_storage), slot, copy);            \
-		return 0;                                                                     \
+#define BORN_PROGRAM(suffix, copy)                                                                 \
+	SEC("fexit/bpf_selem_alloc")                                                               \
+	int BPF_PROG(selem_alloc_##suffix, struct bpf_local_storage_map *smap)                     \
+	{                                                                                          \
+		selem_born(ret_of(ctx), smap, arg_of(ctx, 0), arg_of(ctx, 1), copy);               \
+		return 0;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	SEC("fexit/bpf_local_storage_alloc")                                                       \
+	int BPF_PROG(storage_alloc_##suffix, void *owner, struct bpf_local_storage_map *smap,      \
+		     struct bpf_local_storage_elem *first)                                         \
+	{                                                                                          \
+		struct soak_slot *slot;                                                            \
+                                                                                                   \
+		if ((int)ret_of(ctx) || !is_ready())                                               \
+			return 0;                                                                  \
+		slot = slot_of(arg_of(ctx, 2));                                                    \
+		if (slot)                                                                          \
+			storage_born(read_u64(&first->local_storage), arg_of(ctx, 0), slot, copy); \
+		return 0;                                                                          \
 	}
 
 BORN_PROGRAM(a, COPY_A)
@@ -839,7 +971,7 @@ DESTROY_PROGRAM(b)
  * Both copies come to the same entry: the first enters or takes out the map, the other finds that
  * done. The map is freed memory at exit: known by its address alone.
  */
-static __always_inline void map_free_entered(__u64 address, __u32 id)
+static __always_inline void map_free_entered(__u64 address)
 {
 	for (__u32 i = 0; i < SOAK_MAP_FREES; i++)
 		if (map_frees[i].map == address)
@@ -848,7 +980,7 @@ static __always_inline void map_free_entered(__u64 address, __u32 id)
 	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
 		if (map_frees[i].map || __sync_val_compare_and_swap(&map_frees[i].map, 0, address))
 			continue;
-		map_frees[i].map_id = id;
+		map_frees[i].map_id = id_of_map(address);
 		map_frees[i].start_ns = bpf_ktime_get_ns();
 		return;
 	}
@@ -862,6 +994,7 @@ static __always_inline void map_free_left(__u64 address)
 		if (map_frees[i].map != address)
 			continue;
 		duration = bpf_ktime_get_ns() - map_frees[i].start_ns;
+		map_went(map_frees[i].map_id);
 		map_frees[i].start_ns = 0;
 		map_frees[i].map = 0;
 		inc(count()->map_frees_done);
@@ -875,7 +1008,7 @@ static __always_inline void map_free_left(__u64 address)
 	int BPF_PROG(map_free_enter_##suffix, struct bpf_map *map) \
 	{                                                          \
 		if (is_ready() && is_our_map(map))                 \
-			map_free_entered(arg_of(ctx, 0), map->id); \
+			map_free_entered(arg_of(ctx, 0));          \
 		return 0;                                          \
 	}                                                          \
                                                                    \
@@ -897,8 +1030,27 @@ int BPF_PROG(sk_storage_free_exit, struct sock *sk)
 	if (!is_ready())
 		return 0;
 	inc(count()->omem_checked);
-	if (sk->sk_omem_alloc.counter)
-		inc(count()->omem_mismatch);
+	if (!sk->sk_omem_alloc.counter)
+		return 0;
+	inc(count()->omem_mismatch);
+	note_suspect(SOAK_SUSPECT_OMEM, arg_of(ctx, 0), sk->sk_omem_alloc.counter);
+	return 0;
+}
+
+/*
+ * map_free() gives an owner back what a selem was charged, and destroy() of that owner waits for
+ * it: the owner is freed once that returns.
+ */
+SEC("fexit/bpf_sk_storage_uncharge")
+int BPF_PROG(uncharge_exit, void *smap, struct sock *sk)
+{
+	struct soak_storage *slot;
+
+	if (!is_ready())
+		return 0;
+	slot = storage_of(read_u64(&sk->sk_bpf_storage));
+	if (slot && (slot->flags & SOAK_DESTROYED) && slot->owner == arg_of(ctx, 1))
+		inc(count()->late_uncharges);
 	return 0;
 }
 
@@ -943,8 +1095,10 @@ static __always_inline bool failed_organically(__u32 func)
 		inc(count()->errors[op][_class]);                     \
 		if (_class == SOAK_ERR_ETIMEDOUT && !(injected))      \
 			inc(count()->timeouts[FAULT_ORGANIC][site]);  \
-		if (_class == SOAK_ERR_EDEADLK && !(injected))        \
+		if (_class == SOAK_ERR_EDEADLK && !(injected)) {      \
 			inc(count()->deadlocks[FAULT_ORGANIC][site]); \
+			inc(count()->hasty_locks);                    \
+		}                                                     \
 	})
 
 SEC("fexit/bpf_local_storage_update")
@@ -1013,6 +1167,26 @@ int inspect(struct soak_inspect *args)
 	args->smap = smap;
 	args->state = state;
 	args->value = value;
+	args->readable = 1;
+	return 0;
+}
+
+/* The same for a bpf_local_storage. */
+SEC("syscall")
+int inspect_storage(struct soak_inspect_storage *args)
+{
+	struct bpf_local_storage *storage = (void *)args->storage;
+	struct bpf_local_storage_elem *selem = NULL;
+	__u64 owner;
+	__u32 lock = 0;
+
+	args->readable = 0;
+	if (bpf_probe_read_kernel(&owner, 8, &storage->owner))
+		return 0;
+	if (bpf_core_field_exists(selem->state) && bpf_probe_read_kernel(&lock, 4, &storage->lock))
+		return 0;
+	args->owner = owner;
+	args->lock = lock;
 	args->readable = 1;
 	return 0;
 }

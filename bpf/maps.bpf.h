@@ -28,7 +28,11 @@ struct soak_control control;
 struct soak_plan plans[SOAK_PLANS];
 struct soak_map_free map_frees[SOAK_MAP_FREES];
 struct soak_counters counters[SOAK_CPUS];
+__u64 maps_seen[SOAK_GONE]; /* of a map, by its address: low half of that, and its id */
+__u32 maps_gone[SOAK_GONE]; /* ids of maps whose map_free() has returned */
 __u32 n_faults;
+struct soak_suspect suspects[SOAK_SUSPECT_NR][SOAK_SUSPECTS];
+__u32 n_suspects[SOAK_SUSPECT_NR];
 __u64 dropped_key; /* test hook: the event that is being dropped */
 __u32 dropped_by;
 

@@ -17,6 +17,9 @@
 
 #include "ledger.bpf.h"
 
+#include "held.bpf.h"
+#include "identity.bpf.h"
+
 #include "fill.bpf.h"
 #include "stall.bpf.h"
 

@@ -8,7 +8,7 @@
 #ifndef SOAK_ABI_H
 #define SOAK_ABI_H
 
-#define SOAK_ABI_VERSION 3
+#define SOAK_ABI_VERSION 4
 
 /* The first eight bytes of the name of every storage map that we create ("bpfsoak_..."). */
 #define SOAK_MAP_PREFIX	 "bpfsoak_"
@@ -109,13 +109,15 @@ struct soak_counters {
 	unsigned long long storage_births;
 	unsigned long long storage_frees;
 	unsigned long long storage_freed_twice;
+	unsigned long long storage_freed_again; /* or another one there, whose birth was not seen */
 	/* Visits, by the results of their bucket lock and storage lock. */
 	unsigned long long coverage[SOAK_SIDE_NR][SOAK_LOCK_NR][SOAK_LOCK_NR][SOAK_OUTCOME_NR]
 				   [SOAK_COVER_KINDS];
 	unsigned long long lockless[SOAK_SIDE_NR];
 	unsigned long long timeouts[FAULT_NR][SOAK_SITE_NR];
 	unsigned long long deadlocks[FAULT_NR][SOAK_SITE_NR];
-	unsigned long long freed_linked[FAULT_NR]; /* by cmpxchg, and still on a list */
+	unsigned long long freed_linked[FAULT_NR];   /* by cmpxchg, and still on a list */
+	unsigned long long freed_linked_unexplained; /* no failure of a lock left it there */
 	unsigned long long exact_visits; /* of which the module told the results of both locks */
 	unsigned long long double_frees;
 	unsigned long long reborn;	  /* address handed out again: its free was missed */
@@ -125,6 +127,8 @@ struct soak_counters {
 	unsigned long long unknown_frees; /* a value of ours freed without a known birth */
 	unsigned long long omem_checked;
 	unsigned long long omem_mismatch;
+	unsigned long long hasty_locks;	   /* failed organically, sooner than a lock can */
+	unsigned long long late_uncharges; /* of an owner whose destroy() is over */
 	unsigned long long destroys;
 	unsigned long long destroys_done;
 	unsigned long long map_frees;
@@ -136,6 +140,21 @@ struct soak_counters {
 	unsigned long long stalls[SOAK_SITE_NR]; /* holders stalled, by the site they aim at */
 	unsigned long long rendezvous;		 /* visits held back */
 	unsigned long long rendezvous_met;	 /* of those, the other side arrived */
+	/* Special fields of values (docs/design.md, "Special fields"). */
+	unsigned long long fields_freed; /* selems whose fields were freed */
+	unsigned long long fields_twice; /* once more, the selem being the same */
+	unsigned long long fields_left;	 /* freed with a reference, map_free got its lock */
+	unsigned long long
+		fields_hole[FAULT_NR];	/* the same, and map_free failed the bucket lock */
+	unsigned long long fields_late; /* freed after the map was */
+	unsigned long long refs_stored; /* references put into values by our programs */
+	unsigned long long refs_taken;	/* of those, taken out by our programs again */
+	unsigned long long refs_freed;	/* references seen in values whose fields were freed */
+	unsigned long long freed_early; /* deleted, and not kept for sleepable programs */
+	unsigned long long identity_checked[SOAK_KIND_NR];
+	unsigned long long identity_wrong;
+	unsigned long long values_read; /* by programs, under the value's lock */
+	unsigned long long values_torn;
 	unsigned long long destroy_max_ns;
 	unsigned long long map_free_max_ns;
 	unsigned long long visit_max_ns;
@@ -150,6 +169,16 @@ struct soak_counters {
 #define SOAK_DOUBLE    (1u << 6)
 #define SOAK_DESTROYED (1u << 7)  /* storages only: destroy() has returned */
 #define SOAK_CLAIMED   (1u << 31) /* being taken from a freed selem for a new one */
+/* Special fields; A and B as above. */
+#define SOAK_HAS_FIELDS	   (1u << 16) /* its map has them */
+#define SOAK_FIELDS_A	   (1u << 17) /* they were freed */
+#define SOAK_FIELDS_B	   (1u << 18)
+#define SOAK_FIELDS	   (SOAK_FIELDS_A | SOAK_FIELDS_B)
+#define SOAK_FIELDS_TWICE  (1u << 19)
+#define SOAK_FIELDS_LEFT   (1u << 20) /* still held a reference when the selem was freed */
+#define SOAK_FIELDS_JUDGED (1u << 21)
+#define SOAK_HAS_REF	   (1u << 22) /* held one at the start of the callback that frees them */
+#define SOAK_BUCKET_FAILED (1u << 23) /* map_free failed the bucket lock in one of its visits */
 /* Stations of a free that were seen, SOAK_STATIONS bits for each copy; see ledger.bpf.h. */
 #define SOAK_STATION(copy, station) (1u << (8 + (copy)*SOAK_STATIONS + (station)))
 #define SOAK_STATIONS		    4
@@ -164,10 +193,13 @@ struct soak_visit {
 	unsigned long long entry_ns; /* ktime, 0 when never visited */
 	unsigned int duration_us;
 	unsigned char entry_bits; /* SOAK_ENTRY_*: what the selem looked like at entry */
-	unsigned char failed;	  /* any visit of this side failed a lock */
+	unsigned char failed;	  /* locks that failed in any visit of this side: SOAK_FAILED_* */
 	unsigned char kinds;	  /* of those: bits of enum fault_kind */
 	unsigned char pad;
 };
+
+#define SOAK_FAILED_BUCKET  (1u << 0)
+#define SOAK_FAILED_STORAGE (1u << 1)
 
 #define SOAK_ENTRY_SMAP		  (1u << 0)
 #define SOAK_ENTRY_STORAGE	  (1u << 1)
@@ -201,8 +233,8 @@ struct soak_storage {
 	unsigned long long destroy_ns; /* destroy() entered, 0 if not */
 	unsigned long long free_ns;
 	unsigned long long owner_at_free;
-	unsigned int fault_kinds; /* a visit of one of its selems failed a lock: bits */
-	unsigned int pad;
+	unsigned int fault_kinds;  /* a visit of one of its selems failed a lock: bits */
+	unsigned int pinned_kinds; /* of those, destroy() failed its storage lock: bits */
 };
 
 /* The tables are set associative: an address may live in any slot of its set. */
@@ -233,7 +265,7 @@ struct soak_fault {
 	unsigned short pad;
 };
 
-#define SOAK_FAULTS 65536
+#define SOAK_FAULTS 262144
 
 /* A map_free() under way. */
 struct soak_map_free {
@@ -244,6 +276,38 @@ struct soak_map_free {
 };
 
 #define SOAK_MAP_FREES 64
+#define SOAK_GONE      4096 /* ids of maps that went last, by their low bits */
+
+/*
+ * What was wrong with an object, and the object as it was at that moment: its slot may have another
+ * history a second later. The first SOAK_SUSPECTS of each sort; appended, never overwritten.
+ */
+enum soak_suspicion {
+	SOAK_SUSPECT_DOUBLE_FREE,
+	SOAK_SUSPECT_STORAGE_DOUBLE_FREE,
+	SOAK_SUSPECT_OMEM,   /* detail: sk_omem_alloc */
+	SOAK_SUSPECT_LINKED, /* freed while on a list; detail: enum fault_kind */
+	SOAK_SUSPECT_NR,
+};
+
+#define SOAK_SUSPECTS 8 /* a power of two */
+
+struct soak_suspect {
+	unsigned long long ns;	   /* ktime; 0 while being written */
+	unsigned long long object; /* address of the selem, storage or socket */
+	unsigned long long detail;
+	unsigned int pid; /* thread that was caught at it */
+	unsigned int cpu;
+	char comm[16];
+	struct soak_slot slot;	     /* key 0: not of a selem */
+	struct soak_storage storage; /* key 0: not of a storage */
+};
+
+/*
+ * A socket for which this protocol was asked by name, not as the default (0), is left unfilled at
+ * its birth, where the LSM hook sees that: IPPROTO_UDP.
+ */
+#define SOAK_PROTOCOL_BARE 17
 
 /* Head of every value that we store. */
 struct soak_value {
@@ -288,11 +352,23 @@ struct soak_plan {
 #define SOAK_PLANS 64
 
 /* Maps that the fill programs fill: shapes by slots. */
-#define SOAK_SHAPES	 3
+#define SOAK_SHAPES 5
+#define SOAK_SHAPE_FIELDS                                                                       \
+	3		   /* from here on special fields: absent where the kernel refuses them \
+			    */
+#define SOAK_SHAPE_REF	 4 /* without a lock: copied by other code of the kernel */
 #define SOAK_MAPS_MAX	 8
+#define SOAK_MAPS_FIELDS 1 /* slots of each shape with special fields */
 #define SOAK_SIZE_SMALL	 40
 #define SOAK_SIZE_MEDIUM 200
 #define SOAK_SIZE_LARGE	 1000
+#define SOAK_SIZE_FIELDS 400
+#define SOAK_SIZE_REF	 104
+
+/* Where the special fields of such a value lie; bpf(2) writes nothing there and reads zeros. */
+#define SOAK_FIELDS_BEGIN 32 /* struct bpf_spin_lock, padding */
+#define SOAK_FIELDS_REF	  40 /* a referenced kptr */
+#define SOAK_FIELDS_END	  48
 
 #define SOAK_FOLLOW_KIND(kind) (1u << (kind))
 #define SOAK_FOLLOW_STORAGE    (1u << SOAK_KIND_NR)
@@ -306,15 +382,50 @@ struct soak_control {
 	unsigned int maps;	   /* slots in use of each shape, at most SOAK_MAPS_MAX */
 	unsigned int delete_mask;  /* 1 in (mask + 1) fills is deleted by the program; 0: none */
 	unsigned int stall;	   /* 1: plans are obeyed */
+	unsigned int pin;	   /* 1: also in bpf_sk_storage_uncharge(): see stall_pinned */
 	unsigned int follow;	   /* SOAK_FOLLOW_*: what the ledger records */
 	unsigned int synthetic;	   /* kind of a fault whose record was missed: enum fault_kind */
 	unsigned long long frames; /* address of the module's frames, 0: none */
 	unsigned int tgid;	   /* BPF: whose sockets and tasks are filled */
 	unsigned int drop_free;	   /* test hook: drop this many free events */
 	unsigned int forge_free;   /* test hook: count this many frees twice */
+	unsigned int lie;	   /* test hook: enum soak_lie */
+};
+
+/* Test hook: what an oracle is made to see that is not there. */
+enum soak_lie {
+	SOAK_LIE_NONE,
+	SOAK_LIE_FIELDS_TWICE,
+	SOAK_LIE_FIELDS_LEFT,
+	SOAK_LIE_FIELDS_LATE,
+	SOAK_LIE_REFERENCE,
+	SOAK_LIE_IDENTITY,
+	SOAK_LIE_TORN,
+	SOAK_LIE_READER,
+	SOAK_LIE_STALE,
+	SOAK_LIE_MAP,
+	SOAK_LIE_HELD,
+	SOAK_LIE_EARLY,
+	SOAK_LIE_FORGOTTEN,
+	SOAK_LIE_NR,
+};
+
+/* Out of the program that looks at the tables of held rqspinlocks. */
+struct soak_held {
+	unsigned int seen; /* CPUs; 0: this kernel has no such table, or does not show it */
+	unsigned int cpus; /* of those, CPUs whose count is not 0 */
+	int sum;
+	unsigned int pad;
 };
 
 /* In and out of the program that looks at the memory of a residual. */
+struct soak_inspect_storage {
+	unsigned long long storage; /* in: address */
+	unsigned long long owner;
+	unsigned int lock;     /* the lock's word */
+	unsigned int readable; /* out: 0 when the address could not be read */
+};
+
 struct soak_inspect {
 	unsigned long long selem; /* in: address */
 	unsigned long long map_pprev;
@@ -334,6 +445,7 @@ _Static_assert(sizeof(struct soak_visit) == 24, "soak_visit layout");
 _Static_assert(sizeof(struct soak_slot) == 112, "soak_slot layout");
 _Static_assert(sizeof(struct soak_storage) == 64, "soak_storage layout");
 _Static_assert(sizeof(struct soak_fault) == 48, "soak_fault layout");
+_Static_assert(sizeof(struct soak_suspect) == 224, "soak_suspect layout");
 _Static_assert(sizeof(struct soak_value) == 32, "soak_value layout");
 _Static_assert(sizeof(struct soak_plan) == 64, "soak_plan layout");
 

@@ -124,17 +124,22 @@ enum place {
 	PLACE_ENTRY,	     /* nothing read, nothing held */
 	PLACE_UNDER_BUCKET,  /* unlinked from the map, bucket lock held */
 	PLACE_UNDER_STORAGE, /* map_free alone: storage lock held */
+	PLACE_PINNED,	     /* the same, of a socket: and a reference to the owner */
 	PLACES,
 };
 
 #define MOMENT_NS   200000
 #define PATIENCE_NS 1000000
+#define OUTSTAY_NS  2000000
 
 struct linger {
 	__u64 end;
 	const struct soak_visit *other;
+	__u64 selem;
 	__u32 visits; /* of the other side before */
 	__u32 until_over;
+	__u32 steps; /* of the other side, to wait for */
+	__u32 seen;
 };
 
 static long linger_step(__u32 i, void *context)
@@ -149,10 +154,46 @@ static long linger_step(__u32 i, void *context)
 	return !linger->until_over && other->pid;
 }
 
-static __always_inline void linger(const struct soak_visit *other, __u64 ns)
+/* What of a selem the steps of a visit change, one bit or a few for each. */
+static __always_inline __u32 progress_of(__u64 selem)
+{
+	struct bpf_local_storage_elem *elem = (void *)selem;
+	__u32 state = 0;
+
+	bpf_probe_read_kernel(&state, sizeof(state), &elem->state);
+	return state << 4 | !read_u64(&elem->map_node.pprev) << 3 |
+	       !read_u64(&elem->snode.pprev) << 2 | !read_u64(&elem->sdata.smap) << 1 |
+	       !read_u64(&elem->local_storage);
+}
+
+static long give_way_step(__u32 i, void *context)
+{
+	struct linger *linger = context;
+	__u32 now = progress_of(linger->selem);
+
+	if (!control.stall || bpf_ktime_get_ns() >= linger->end)
+		return 1;
+	if (now != linger->seen && !--linger->steps)
+		return 1;
+	linger->seen = now;
+	return 0;
+}
+
+/* Lets the other side do some of its steps first; nothing of the selem has been read yet. */
+static __always_inline void give_way(struct linger *linger, __u32 steps)
+{
+	linger->end = bpf_ktime_get_ns() + PATIENCE_NS;
+	linger->steps = steps;
+	linger->seen = progress_of(linger->selem);
+	bpf_loop(1 << 20, give_way_step, linger, 0);
+}
+
+static __always_inline void linger(const struct soak_visit *other, __u64 selem, __u32 place,
+				   __u64 ns)
 {
 	struct linger linger = { .end = bpf_ktime_get_ns() + ns,
 				 .other = other,
+				 .selem = selem,
 				 .visits = other->visits };
 	__u32 random = bpf_get_prandom_u32();
 
@@ -160,9 +201,21 @@ static __always_inline void linger(const struct soak_visit *other, __u64 ns)
 	if (!other->pid && other->visits == (__u8)linger.visits)
 		return;
 	inc(count()->rendezvous_met);
+	if (place == PLACE_ENTRY && (random >> 8) % 3) {
+		give_way(&linger, 1 + (random >> 16) % 4);
+		return;
+	}
 	linger.until_over = 1;
 	linger.end = bpf_ktime_get_ns() + (random & 1 ? PATIENCE_NS : random % MOMENT_NS);
 	bpf_loop(1 << 20, linger_step, &linger, 0);
+}
+
+/* A second visit of map_free has only one place, and few of them there are. */
+static __always_inline bool lingers_at(const struct soak_slot *slot, bool map_free, __u32 place)
+{
+	if (map_free && place == PLACE_ENTRY && slot->visit[SOAK_MAP_FREE].visits)
+		return true;
+	return bpf_get_prandom_u32() % (control.pin ? PLACES : PLACE_PINNED) == place;
 }
 
 static __always_inline void duel(__u64 selem, bool map_free, __u32 place)
@@ -178,13 +231,15 @@ static __always_inline void duel(__u64 selem, bool map_free, __u32 place)
 		return;
 	if (map_free)
 		plan_moves(plan, SOAK_PLAN_ARMED, SOAK_PLAN_WAITING);
-	if (plan->state != SOAK_PLAN_WAITING || bpf_get_prandom_u32() % PLACES != place)
+	if (plan->state != SOAK_PLAN_WAITING || !lingers_at(slot, map_free, place))
 		return;
 	inc(count()->rendezvous);
-	if (map_free)
-		linger(&slot->visit[SOAK_DESTROY], plan->rendezvous_ns);
-	else
-		linger(&slot->visit[SOAK_MAP_FREE], plan->rendezvous_ns);
+	if (!map_free) {
+		linger(&slot->visit[SOAK_MAP_FREE], selem, place, plan->rendezvous_ns);
+		return;
+	}
+	plan->cookie = value.cookie; /* whose owner is to die now */
+	linger(&slot->visit[SOAK_DESTROY], selem, place, plan->rendezvous_ns);
 }
 
 SEC("fentry/bpf_selem_unlink_nofail")
@@ -200,6 +255,47 @@ int BPF_PROG(stall_meet)
 	return 0;
 }
 
+/* The selem at which map_free holds the storage lock, and so its CPU: interrupts are off. */
+static __u64 under_storage[256];
+
+struct outstay {
+	__u64 end;
+	const volatile struct soak_storage *storage;
+};
+
+static long outstay_step(__u32 i, void *context)
+{
+	const struct outstay *outstay = context;
+
+	if (!control.stall || bpf_ktime_get_ns() >= outstay->end || !outstay->storage)
+		return 1;
+	return !!(outstay->storage->flags & SOAK_DESTROYED);
+}
+
+/* destroy() must not end while map_free uses the owner, even where it failed the storage lock. */
+static __always_inline void outstay_destroy(__u64 address)
+{
+	struct outstay outstay = { .end = bpf_ktime_get_ns() + OUTSTAY_NS,
+				   .storage = storage_of(address) };
+
+	if (outstay.storage && outstay.storage->destroy_ns)
+		bpf_loop(1 << 20, outstay_step, &outstay, 0);
+}
+
+SEC("fentry/bpf_sk_storage_uncharge")
+int BPF_PROG(stall_pinned, void *smap, struct sock *sk)
+{
+	__u32 cpu = bpf_get_smp_processor_id() & 255;
+	__u64 selem = under_storage[cpu];
+
+	if (!selem || !control.stall || !control.pin)
+		return 0;
+	under_storage[cpu] = 0;
+	duel(selem, true, PLACE_PINNED);
+	outstay_destroy(read_u64(&sk->sk_bpf_storage));
+	return 0;
+}
+
 SEC("fentry/bpf_selem_unlink_storage_nolock_misc")
 int BPF_PROG(stall_storage)
 {
@@ -212,6 +308,8 @@ int BPF_PROG(stall_storage)
 	plan = plan_with_role(arg_of(ctx, 0), &value);
 	if (plan && value.role == SOAK_ROLE_HOLD_STORAGE)
 		hold(plan, SOAK_PLAN_ARMED);
+	under_storage[bpf_get_smp_processor_id() & 255] =
+		plan && value.role == SOAK_ROLE_DUEL ? arg_of(ctx, 0) : 0;
 	duel(arg_of(ctx, 0), true, PLACE_UNDER_STORAGE);
 	return 0;
 }

@@ -36,6 +36,11 @@ enum bpf_map_type {
 #define BPF_F_MMAPABLE		       (1U << 10)
 #define BPF_LOCAL_STORAGE_GET_F_CREATE (1ULL << 0)
 
+/* include/uapi/linux/bpf.h: known by its name in the BTF of a value. */
+struct bpf_spin_lock {
+	__u32 val;
+};
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 typedef struct {
@@ -53,6 +58,7 @@ struct callback_head {
 struct bpf_map {
 	enum bpf_map_type map_type;
 	__u32 id;
+	__u32 value_size;
 	char name[16];
 };
 
@@ -76,8 +82,14 @@ struct hlist_head {
 	struct hlist_node *first;
 };
 
+/* An rqspinlock_t, since 7.0; before, a raw_spinlock_t: never look into it there. */
+struct qspinlock {
+	atomic_t val;
+};
+
 struct bpf_local_storage {
 	struct hlist_head list;
+	struct qspinlock lock;
 	void *owner;
 	struct callback_head rcu;
 };
@@ -92,8 +104,14 @@ struct bpf_local_storage_elem {
 	struct bpf_local_storage_data sdata;
 };
 
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
 struct sock {
 	atomic_t sk_omem_alloc;
+	refcount_t sk_wmem_alloc;
+	struct bpf_local_storage *sk_bpf_storage;
 };
 
 struct socket {
@@ -101,8 +119,20 @@ struct socket {
 };
 
 struct task_struct {
+	unsigned int __state;
 	int pid;
 	int tgid;
+	struct bpf_local_storage *bpf_storage;
+};
+
+/* include/asm-generic/rqspinlock.h */
+struct rqspinlock_held {
+	int cnt;
+};
+
+/* What a special field refers to: kernel/bpf/cpumask.c. */
+struct bpf_cpumask {
+	refcount_t usage;
 };
 
 #pragma clang attribute pop

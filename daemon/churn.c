@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "owner.h"
+#include "reader.h"
 #include "rng.h"
 #include "util.h"
 
@@ -21,7 +22,13 @@
 #define CLASH_PAUSE_NS (80 * NSEC_PER_MSEC)
 #define CLASH_STEP_US  3000
 #define VERIFY_ONE_IN  16
-#define VALUE_MAX      SOAK_SIZE_LARGE
+#define GONE_ONE_IN    2
+#define READER_STEP_NS \
+	(60 * NSEC_PER_MSEC) /* a worker's pause between two questions to the reader */
+#define WATCH_STEP_NS	(250 * NSEC_PER_MSEC)
+#define WATCH_UPDATES	16
+#define VALUE_MAX	SOAK_SIZE_LARGE
+#define FROZEN_PAUSE_NS (200 * NSEC_PER_MSEC)
 
 struct worker {
 	struct churn *churn;
@@ -34,12 +41,13 @@ struct worker {
 	struct owner_maker maker;
 	struct owner *owners;
 	unsigned int n_owners;
-	uint64_t next_clash_ns;
+	uint64_t next_clash_ns, next_read_ns, next_watch_ns;
 	uint64_t op;
 
 	/* Read by others. */
 	uint64_t ops, born[SOAK_KIND_NR], errors, progress_ns;
-	uint64_t updates, deletes, lookups, bad_values;
+	uint64_t updates, deletes, lookups, bad_values, torn_values;
+	uint64_t reader_lookups, reader_watched;
 	uint64_t syscall_errors[SOAK_ERR_NR];
 };
 
@@ -47,6 +55,7 @@ struct churn {
 	struct churn_options options;
 	struct pool *pool;
 	bool stop;
+	bool frozen;
 	struct worker workers[SNAPSHOT_WORKERS];
 };
 
@@ -81,8 +90,18 @@ enum soak_err churn_error_class(int error)
 	}
 }
 
-static unsigned char pattern(uint64_t cookie, size_t i)
+/* The kernel's own part of a value with special fields: written by no update, read as zeros. */
+static bool is_special(size_t size, size_t i)
 {
+	if (size == SOAK_SIZE_REF)
+		return i >= SOAK_FIELDS_REF && i < SOAK_FIELDS_END;
+	return size == SOAK_SIZE_FIELDS && i >= SOAK_FIELDS_BEGIN && i < SOAK_FIELDS_END;
+}
+
+static unsigned char pattern(uint64_t cookie, size_t size, size_t i)
+{
+	if (is_special(size, i))
+		return 0;
 	return (unsigned char)((cookie >> (i % 8 * 8)) + i);
 }
 
@@ -99,7 +118,7 @@ void churn_make_value(void *value, size_t size, uint64_t cookie, unsigned int pl
 
 	memcpy(bytes, &head, sizeof(head));
 	for (size_t i = sizeof(head); i < size; i++)
-		bytes[i] = pattern(cookie, i);
+		bytes[i] = pattern(cookie, size, i);
 }
 
 bool churn_value_is_whole(const void *value, size_t size)
@@ -112,7 +131,7 @@ bool churn_value_is_whole(const void *value, size_t size)
 	    head.check != ((unsigned int)head.cookie ^ (unsigned int)size))
 		return false;
 	for (size_t i = sizeof(head); i < size; i++)
-		if (bytes[i] != pattern(head.cookie, i))
+		if (bytes[i] != pattern(head.cookie, size, i))
 			return false;
 	return true;
 }
@@ -133,31 +152,94 @@ static void refused(struct worker *w, int error)
 	bump(&w->syscall_errors[churn_error_class(error)], 1);
 }
 
-/* Storing and reading back under one loan of the map: nobody else writes this owner's value. */
-static void verify(struct worker *w, int map, int key, const unsigned char *stored, size_t size)
+/* Each lie is told once, by whoever comes first. */
+static bool lies(struct worker *w, enum soak_lie lie)
 {
-	unsigned char found[VALUE_MAX];
-	int r = bpf_map_lookup_elem(map, &key, found);
+	enum soak_lie expected = lie;
 
-	bump(&w->lookups, 1);
+	return lie == __atomic_load_n(&w->churn->options.lie, __ATOMIC_RELAXED) &&
+	       __atomic_compare_exchange_n(&w->churn->options.lie, &expected, SOAK_LIE_NONE, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Of values with a spin lock a look-up under that lock is whole at any time. */
+static uint64_t lookup_flags(size_t size)
+{
+	return size == SOAK_SIZE_FIELDS ? BPF_F_LOCK : 0;
+}
+
+static void judge_found(struct worker *w, int r, const unsigned char *found,
+			const unsigned char *stored, size_t size, const char *who)
+{
 	if (!r && churn_value_is(found, stored, size))
 		return;
 	bump(&w->bad_values, 1);
 	if (r)
-		log_error("worker %u: a value stored a moment ago is gone: %s", w->index,
-			  strerror(errno));
+		log_error("worker %u: a value stored a moment ago is gone for %s: %s", w->index,
+			  who, strerror(-r));
 	else
-		log_error("worker %u: a value stored a moment ago reads back different", w->index);
+		log_error("worker %u: a value stored a moment ago reads back different for %s",
+			  w->index, who);
+}
+
+/* Storing and reading back under one loan of the map: nobody else writes this owner's value. */
+static void verify(struct worker *w, int map, int key, const unsigned char *stored, size_t size)
+{
+	unsigned char found[VALUE_MAX];
+	int r = bpf_map_lookup_elem_flags(map, &key, found, lookup_flags(size)) ? -errno : 0;
+
+	bump(&w->lookups, 1);
+	judge_found(w, r, found, stored, size, "us");
+}
+
+/* The same in another process. */
+static void verify_elsewhere(struct worker *w, int map, int key, const unsigned char *stored,
+			     size_t size)
+{
+	unsigned char found[VALUE_MAX];
+	int r;
+
+	if (!w->churn->options.reader || now_ns() < w->next_read_ns)
+		return;
+	w->next_read_ns = now_ns() + READER_STEP_NS;
+	r = reader_read(w->churn->options.reader, map, key, size, lookup_flags(size), found);
+	if (r == -EBUSY || r == -EPIPE)
+		return;
+	if (!r && lies(w, SOAK_LIE_READER))
+		found[0] ^= 1;
+	bump(&w->reader_lookups, 1);
+	judge_found(w, r, found, stored, size, "another process");
+}
+
+/*
+ * What was deleted is gone. The look-up before puts it into the owner's cache, from where the
+ * deletion must take it too (bpf_selem_unlink_storage_nolock_misc()).
+ */
+static void verify_gone(struct worker *w, int map, int key)
+{
+	unsigned char found[VALUE_MAX];
+
+	bump(&w->lookups, 1);
+	if (bpf_map_lookup_elem(map, &key, found) < 0 && errno == ENOENT &&
+	    !lies(w, SOAK_LIE_STALE))
+		return;
+	bump(&w->bad_values, 1);
+	log_error("worker %u: a value deleted a moment ago is still there", w->index);
 }
 
 static int store(struct worker *w, int map, int key, unsigned int shape, struct rng *rng,
 		 bool check)
 {
 	size_t size = programs_value_size(shape);
-	unsigned char value[VALUE_MAX];
+	unsigned char value[VALUE_MAX], found[VALUE_MAX];
 
 	churn_make_value(value, size, rng_next(rng), 0, SOAK_ROLE_NONE);
-	if (bpf_map_update_elem(map, &key, value, BPF_ANY) < 0) {
+	/* Into the cache, so that what is replaced must leave it. */
+	if (check)
+		bpf_map_lookup_elem(map, &key, found);
+	/* Half of the values with a lock are written in place, under it. */
+	if (bpf_map_update_elem(map, &key, value, value[8] & 1 ? lookup_flags(size) : BPF_ANY) <
+	    0) {
 		int r = -errno;
 
 		refused(w, r);
@@ -165,9 +247,65 @@ static int store(struct worker *w, int map, int key, unsigned int shape, struct 
 	}
 	bump(&w->updates, 1);
 	took_effect(w);
-	if (check)
-		verify(w, map, key, value, size);
+	if (!check)
+		return 0;
+	verify(w, map, key, value, size);
+	verify_elsewhere(w, map, key, value, size);
 	return 0;
+}
+
+static void take(struct worker *w, int map, int key, bool check)
+{
+	unsigned char found[VALUE_MAX];
+
+	if (check)
+		bpf_map_lookup_elem(map, &key, found);
+	if (bpf_map_delete_elem(map, &key) < 0) {
+		refused(w, -errno);
+		return;
+	}
+	bump(&w->deletes, 1);
+	took_effect(w);
+	if (check)
+		verify_gone(w, map, key);
+}
+
+/* One value replaced again and again, in place where it has a lock, while the reader looks on. */
+static void be_watched(struct worker *w, int map, int key, unsigned int shape, uint64_t cookie)
+{
+	size_t size = programs_value_size(shape);
+	uint64_t flags = lookup_flags(size), last = cookie + WATCH_UPDATES;
+	unsigned char value[VALUE_MAX];
+	struct reader_watch seen;
+	bool deletes = cookie >> 8 & 1;
+	int r = 0;
+
+	w->next_watch_ns = now_ns() + WATCH_STEP_NS;
+	churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
+	if (bpf_map_update_elem(map, &key, value, flags) < 0)
+		return;
+	if (reader_watch_begin(w->churn->options.reader, map, key, size, flags, cookie, last))
+		return;
+	while (cookie++ < last) {
+		churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
+		if (deletes && cookie % 4 == 0 && cookie != last)
+			bpf_map_delete_elem(map, &key);
+		r = bpf_map_update_elem(map, &key, value, flags);
+		if (!r)
+			bump(&w->updates, 1);
+	}
+	if (reader_watch_end(w->churn->options.reader, &seen))
+		return;
+	bump(&w->reader_watched, seen.reads);
+	bump(&w->torn_values, seen.torn);
+	bump(&w->bad_values, seen.foreign);
+	if (seen.torn || seen.foreign)
+		log_error("worker %u: another process read %u torn values and %u that were never "
+			  "stored",
+			  w->index, seen.torn, seen.foreign);
+	/* What the other process made the owner cache meanwhile must not be found any more. */
+	if (!r)
+		verify(w, map, key, value, size);
 }
 
 static struct owner *any_owner(struct worker *w, struct rng *rng)
@@ -206,6 +344,7 @@ static void op_kill(struct worker *w, struct rng *rng)
 /* One system call on each of a few maps of one owner. */
 static void op_access(struct worker *w, struct rng *rng)
 {
+	const struct churn_options *options = &w->churn->options;
 	struct owner *owner = any_owner(w, rng);
 	unsigned int turns = 1 + rng_below(rng, 16);
 	enum soak_kind kind;
@@ -220,23 +359,21 @@ static void op_access(struct worker *w, struct rng *rng)
 	if (turns & 1)
 		owner_touch(owner);
 	while (turns--) {
-		unsigned int shape = rng_below(rng, SOAK_SHAPES);
-		unsigned int slot = rng_below(rng, w->churn->options.maps);
+		unsigned int shape = rng_below(rng, pool_shapes(w->churn->pool));
+		unsigned int slot = rng_below(rng, options->maps);
 		unsigned int what = rng_below(rng, 8);
-		bool check = w->churn->options.verify && !rng_below(rng, VERIFY_ONE_IN);
+		bool check = options->verify && !rng_below(rng, VERIFY_ONE_IN);
 		struct rng value_rng = { rng_next(rng) };
 		int map = pool_get(w->churn->pool, kind, shape, slot);
 
 		if (map < 0)
 			continue;
-		if (what) {
+		if (!what)
+			take(w, map, key, options->verify && !rng_below(&value_rng, GONE_ONE_IN));
+		else if (options->reader && now_ns() >= w->next_watch_ns)
+			be_watched(w, map, key, shape, rng_next(&value_rng) >> 8 << 8);
+		else
 			store(w, map, key, shape, &value_rng, check);
-		} else if (bpf_map_delete_elem(map, &key) < 0) {
-			refused(w, -errno);
-		} else {
-			bump(&w->deletes, 1);
-			took_effect(w);
-		}
 		pool_put(w->churn->pool, kind, shape, slot);
 	}
 }
@@ -245,7 +382,7 @@ static void op_access(struct worker *w, struct rng *rng)
 static void op_clash(struct worker *w, struct rng *rng)
 {
 	enum soak_kind kind = rng_below(rng, SOAK_KIND_NR);
-	unsigned int shape = rng_below(rng, SOAK_SHAPES);
+	unsigned int shape = rng_below(rng, pool_shapes(w->churn->pool));
 	unsigned int early = rng_below(rng, CLASH_OWNERS + 1);
 	struct owner owners[CLASH_OWNERS];
 	unsigned int n = 0;
@@ -315,13 +452,24 @@ static void pin(int cpu)
 	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+/* Who can rest is not stuck. */
+static void rest(struct worker *w)
+{
+	sleep_ns(FROZEN_PAUSE_NS);
+	__atomic_store_n(&w->progress_ns, now_ns(), __ATOMIC_RELAXED);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 
 	pin(w->cpu);
-	while (!__atomic_load_n(&w->churn->stop, __ATOMIC_ACQUIRE))
-		one_op(w);
+	while (!__atomic_load_n(&w->churn->stop, __ATOMIC_ACQUIRE)) {
+		if (__atomic_load_n(&w->churn->frozen, __ATOMIC_ACQUIRE))
+			rest(w);
+		else
+			one_op(w);
+	}
 	while (w->n_owners)
 		owner_kill(&w->owners[--w->n_owners]);
 	owner_maker_done(&w->maker);
@@ -388,6 +536,16 @@ void churn_request_stop(struct churn *churn)
 	__atomic_store_n(&churn->stop, true, __ATOMIC_RELEASE);
 }
 
+void churn_freeze(struct churn *churn)
+{
+	__atomic_store_n(&churn->frozen, true, __ATOMIC_RELEASE);
+}
+
+void churn_thaw(struct churn *churn)
+{
+	__atomic_store_n(&churn->frozen, false, __ATOMIC_RELEASE);
+}
+
 bool churn_is_idle(const struct churn *churn)
 {
 	for (unsigned int i = 0; i < churn->options.workers; i++)
@@ -439,7 +597,10 @@ void churn_read(const struct churn *churn, struct snapshot *ret)
 		ret->syscall_updates += peek(&w->updates);
 		ret->syscall_deletes += peek(&w->deletes);
 		ret->syscall_lookups += peek(&w->lookups);
+		ret->reader_lookups += peek(&w->reader_lookups);
+		ret->reader_watched += peek(&w->reader_watched);
 		ret->violations[VIOLATION_VALUE] += peek(&w->bad_values);
+		ret->violations[VIOLATION_TORN] += peek(&w->torn_values);
 		for (unsigned int e = 0; e < SOAK_ERR_NR; e++)
 			ret->syscall_errors[e] += peek(&w->syscall_errors[e]);
 	}

@@ -15,13 +15,16 @@
 #include "snapshot.h"
 
 struct churn;
+struct reader;
 
 struct churn_options {
 	unsigned int workers; /* 1 .. SNAPSHOT_WORKERS */
 	unsigned int owners;  /* alive at most, each worker */
 	unsigned int maps;    /* pool slots of each shape */
 	uint64_t seed;
-	bool verify; /* read values back */
+	bool verify;	       /* read values back */
+	struct reader *reader; /* reads them in another process; NULL: nobody does */
+	enum soak_lie lie;     /* test hook */
 };
 
 /* Everything is borrowed. Returns 0 or -errno. */
@@ -31,6 +34,13 @@ int churn_start(struct churn *churn);
 
 /* Asks all workers to stop, without waiting; churn_is_idle() tells when they have. */
 void churn_request_stop(struct churn *churn);
+
+/*
+ * Keeps all workers from beginning anything more, without waiting; their owners stay alive.
+ * churn_stop() still ends them. May come before churn_start().
+ */
+void churn_freeze(struct churn *churn);
+void churn_thaw(struct churn *churn);
 
 /* Stops all workers and joins them; every owner is dead then. */
 void churn_stop(struct churn *churn);

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -18,8 +19,10 @@
 #include "build_config.h"
 #include "inject/kmod/rqspinlock_fault.h"
 #include "log.h"
+#include "path.h"
 #include "snapshot.h"
 #include "util.h"
+#include "window.h"
 
 #define NSEC_PER_MIN  (60 * NSEC_PER_SEC)
 #define NSEC_PER_HOUR (60 * NSEC_PER_MIN)
@@ -31,6 +34,7 @@
 #define HELP_WIDTH   80
 #define HELP_INDENT  10
 #define WORD_LEN_MAX 32
+#define FILE_WIDTH   96
 
 enum kind {
 	KIND_FLAG, /* bool; on the command line its value may be left out */
@@ -42,6 +46,7 @@ enum kind {
 	KIND_CHOICE,
 	KIND_SET, /* names, separated by commas */
 	KIND_PATH,
+	KIND_TEXT,    /* what check() lets pass */
 	KIND_COMMAND, /* no value at all: an option that stands for a command */
 	KIND_NR,
 };
@@ -50,7 +55,9 @@ enum option_flags {
 	OPTION_NOT_IN_FILE = 1 << 0,
 	OPTION_HIDDEN = 1 << 1, /* from --help and the man page */
 	OPTION_NOT_FOR_RUN = 1 << 2,
-	OPTION_ALL = 1 << 3, /* "all" stands for every name of the set */
+	OPTION_ALL = 1 << 3,	    /* "all" stands for every name of the set */
+	OPTION_OF_RUN = 1 << 4,	    /* of this very run, and no part of how to do it again */
+	OPTION_RELOADABLE = 1 << 5, /* may change while a run goes on */
 };
 
 struct option {
@@ -61,13 +68,16 @@ struct option {
 	size_t offset; /* of the target in struct config */
 	uint64_t min;
 	uint64_t max;
-	const char *const *names; /* of a choice or set, in the order of its enum */
-	unsigned int alone;	  /* of a set: names that stand alone */
-	unsigned int rivals;	  /* of a set: names that exclude each other, ... */
-	const char *rivals_why;	  /* ... and why */
-	const char *initial;	  /* as the user would write it; NULL: zero or none */
+	const char *const *names;	 /* of a choice or set, in the order of its enum */
+	unsigned int alone;		 /* of a set: names that stand alone */
+	unsigned int rivals;		 /* of a set: names that exclude each other, ... */
+	const char *rivals_why;		 /* ... and why */
+	bool (*check)(const char *text); /* of a text: whether it is ... */
+	const char *noun;		 /* ... this */
+	const char *initial;		 /* as the user would write it; NULL: zero or none */
 	const char *arg;
 	const char *help;
+	enum command only; /* of those that are not for run: the command that they are for */
 };
 
 #define TARGET(field) .offset = offsetof(struct config, field)
@@ -84,6 +94,25 @@ static const char *const kind_names[] = {
 	[INJECT_KIND_NR] = NULL,
 };
 
+#if SOAK_TEST_HOOKS
+static const char *const lie_names[] = {
+	[SOAK_LIE_NONE] = "none",
+	[SOAK_LIE_FIELDS_TWICE] = "fields-twice",
+	[SOAK_LIE_FIELDS_LEFT] = "fields-left",
+	[SOAK_LIE_FIELDS_LATE] = "fields-late",
+	[SOAK_LIE_REFERENCE] = "reference",
+	[SOAK_LIE_IDENTITY] = "identity",
+	[SOAK_LIE_TORN] = "torn",
+	[SOAK_LIE_READER] = "reader",
+	[SOAK_LIE_STALE] = "stale",
+	[SOAK_LIE_MAP] = "map",
+	[SOAK_LIE_HELD] = "held",
+	[SOAK_LIE_EARLY] = "early",
+	[SOAK_LIE_FORGOTTEN] = "forgotten",
+	[SOAK_LIE_NR] = NULL,
+};
+#endif
+
 static const char *const error_names[] = {
 	[INJECT_TIMEDOUT] = "timedout",
 	[INJECT_DEADLK] = "deadlk",
@@ -91,14 +120,51 @@ static const char *const error_names[] = {
 	[INJECT_ERROR_NR] = NULL,
 };
 
+static const char *const on_violation_names[] = {
+	[ON_VIOLATION_CONTINUE] = "continue",
+	[ON_VIOLATION_STOP] = "stop",
+	[ON_VIOLATION_FREEZE] = "freeze",
+	[ON_VIOLATION_NR] = NULL,
+};
+
+static const char *const on_budget_names[] = {
+	[ON_BUDGET_STOP] = "stop",
+	[ON_BUDGET_REBOOT] = "reboot",
+	[ON_BUDGET_NR] = NULL,
+};
+
+#define INSTANCE_MAX 64
+
+/* It becomes the value of a label and part of lines that people grep. */
+static bool is_instance(const char *text)
+{
+	static const char valid[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789._:@-";
+	size_t len = strlen(text);
+
+	return len && len <= INSTANCE_MAX && strspn(text, valid) == len;
+}
+
+static bool is_window(const char *text)
+{
+	struct windows windows;
+
+	return !windows_parse(text, &windows);
+}
+
+static const char *const format_names[] = {
+	[FORMAT_TEXT] = "text", [FORMAT_HTML] = "html",	  [FORMAT_JSON] = "json",
+	[FORMAT_KTAP] = "ktap", [FORMAT_JUNIT] = "junit", [FORMAT_NR] = NULL,
+};
+
 static const char *const site_names[RQF_SITE_NR + 1] = RQF_SITE_NAMES;
 
 /* clang-format off */
 static const struct option options[] = {
-	{ "duration", 0, KIND_DURATION, 0, TARGET(duration_ns), 0, 3650 * NSEC_PER_DAY,
+	{ "duration", 0, KIND_DURATION, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(duration_ns), 0, 3650 * NSEC_PER_DAY,
 	  .initial = "60s", .arg = "TIME",
 	  .help = "How long to run; 0 runs until stopped." },
-	{ "seed", 0, KIND_SEED, 0, TARGET(seed), 0, UINT64_MAX, .initial = "0", .arg = "NUMBER",
+	{ "seed", 0, KIND_SEED, OPTION_OF_RUN, TARGET(seed), 0, UINT64_MAX, .initial = "0", .arg = "NUMBER",
 	  .help = "Start of the random sequence that every worker's decisions follow; 0 picks "
 		  "one, which the report names." },
 	{ "workers", 0, KIND_COUNT, 0, TARGET(workers), 0, SNAPSHOT_WORKERS, .initial = "0",
@@ -130,65 +196,111 @@ static const struct option options[] = {
 	  error_names, .initial = "either", .arg = "ERROR",
 	  .help = "What a lock that module or fail_function fails returns: timedout is "
 		  "-ETIMEDOUT, deadlk is -EDEADLK, either is one or the other at random." },
-	{ "inject-rate", 0, KIND_COUNT, 0, TARGET(inject_rate), 0, 10000000, .initial = "500",
+	{ "inject-rate", 0, KIND_COUNT, OPTION_RELOADABLE, TARGET(inject_rate), 0, 10000000, .initial = "500",
 	  .arg = "NUMBER",
 	  .help = "Errors per second, on average, of module and fail_function; 0 means without "
 		  "limit." },
-	{ "inject-burst", 0, KIND_DURATION, 0, TARGET(inject_burst_ns), 10 * NSEC_PER_MSEC,
+	{ "inject-burst", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(inject_burst_ns), 10 * NSEC_PER_MSEC,
 	  NSEC_PER_HOUR, .initial = "500ms", .arg = "TIME",
 	  .help = "How long module and fail_function inject before they pause." },
-	{ "inject-pause", 0, KIND_DURATION, 0, TARGET(inject_pause_ns), 0, NSEC_PER_HOUR,
+	{ "inject-pause", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(inject_pause_ns), 0, NSEC_PER_HOUR,
 	  .initial = "250ms", .arg = "TIME", .help = "Pause between two such bursts." },
-	{ "module", 0, KIND_PATH, 0, TARGET(module), .arg = "FILE",
+	{ "module", 0, KIND_PATH, OPTION_OF_RUN, TARGET(module), .arg = "FILE",
 	  .help = "The file of rqspinlock_fault.ko, for module and fail_function, unless it is "
 		  "loaded already; without this option the installed one is used, as modprobe "
 		  "finds it." },
 	{ "slots", 0, KIND_SIZE, 0, TARGET(slots), 4096, 16 * MIB, .initial = "256K",
 	  .arg = "NUMBER",
 	  .help = "Elements that the ledger follows at a time, rounded up to a power of two." },
-	{ "leak-budget", 0, KIND_SIZE, 0, TARGET(leak_budget), 0, 1024 * TIB, .initial = "0",
+	{ "leak-budget", 0, KIND_SIZE, OPTION_RELOADABLE, TARGET(leak_budget), 0, 1024 * TIB, .initial = "0",
 	  .arg = "SIZE",
 	  .help = "Leaked kernel memory at which the run ends with its verdict; 0 means a quarter "
 		  "of what is available at the start." },
-	{ "stall", 0, KIND_DURATION, 0, TARGET(stall_ns), 100 * NSEC_PER_MSEC, 3 * NSEC_PER_SEC,
+	{ "stall", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(stall_ns), 100 * NSEC_PER_MSEC, 3 * NSEC_PER_SEC,
 	  .initial = "300ms", .arg = "TIME",
 	  .help = "How long a lock is held at first; it grows until locks really time out." },
-	{ "stall-pause", 0, KIND_DURATION, 0, TARGET(stall_pause_ns), 0, NSEC_PER_HOUR,
+	{ "stall-pause", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(stall_pause_ns), 0, NSEC_PER_HOUR,
 	  .initial = "100ms", .arg = "TIME", .help = "Pause between two stalls." },
-	{ "stuck", 0, KIND_DURATION, 0, TARGET(stuck_ns), 10 * NSEC_PER_SEC, NSEC_PER_HOUR,
+	{ "pin-owners", 0, KIND_FLAG, 0, TARGET(pin_owners), 0, 1, .initial = "no",
+	  .help = "With module or fail_function, also let owners die while map_free() uncharges them. "
+		  "Linux 7.3 does not survive it: destroy() then spins for ever." },
+	{ "stuck", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(stuck_ns), 10 * NSEC_PER_SEC, NSEC_PER_HOUR,
 	  .initial = "60s", .arg = "TIME",
 	  .help = "A worker, a map or an owner that makes no progress for so long is a finding." },
+	{ "settle", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(settle_ns), NSEC_PER_SEC, NSEC_PER_HOUR,
+	  .initial = "6s", .arg = "TIME",
+	  .help = "At the end of a run, how long the number of objects alive must not change before "
+		  "they are judged." },
 	{ "oracles", 0, KIND_BOOL, 0, TARGET(oracles), 0, 1, .initial = "yes", .arg = "yes|no",
 	  .help = "Watch the kernel; without it a run is INCONCLUSIVE, for benchmarks only." },
-	{ "stats-file", 0, KIND_PATH, 0, TARGET(stats_file), .arg = "FILE",
+	{ "stats-file", 0, KIND_PATH, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(stats_file), .arg = "FILE",
 	  .help = "Keep figures in this file, in the Prometheus text format." },
-	{ "stats-interval", 0, KIND_DURATION, 0, TARGET(stats_interval_ns), NSEC_PER_SEC,
+	{ "stats-interval", 0, KIND_DURATION, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(stats_interval_ns), NSEC_PER_SEC,
 	  NSEC_PER_HOUR, .initial = "10s", .arg = "TIME",
 	  .help = "Time between two versions of the stats file." },
-	{ "report", 0, KIND_PATH, 0, TARGET(report_dir), .arg = "DIR",
-	  .help = "Write report.json to this directory, made if missing." },
+	{ "report", 0, KIND_PATH, OPTION_OF_RUN, TARGET(report_dir), .arg = "DIR",
+	  .help = "Write report.json and the findings to this directory, made if missing." },
+	{ "findings", 0, KIND_COUNT, 0, TARGET(findings), 0, 1000, .initial = "8", .arg = "NUMBER",
+	  .help = "Findings that are kept whole, each in a directory of its own below that of "
+		  "--report; at most half of them of holes. The rest is counted." },
+	{ "on-violation", 0, KIND_CHOICE, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(on_violation), 0,
+	  ON_VIOLATION_NR - 1, on_violation_names, .initial = "continue", .arg = "ACTION",
+	  .help = "What to do at the first violation: continue; stop ends the run, judged as any; "
+		  "freeze stops churn and injection, keeps everything loaded for a debugger and "
+		  "waits for a signal." },
+	{ "on-budget", 0, KIND_CHOICE, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(on_budget), 0,
+	  ON_BUDGET_NR - 1, on_budget_names, .initial = "stop", .arg = "ACTION",
+	  .help = "What to do when the leak budget is used up: stop ends the run with its verdict; "
+		  "reboot does so, writes everything to disk and boots the machine anew." },
+	{ "window", 0, KIND_TEXT, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(window),
+	  .check = is_window, .noun = "a list of times of day such as 22:00-06:00,12:00-13:00",
+	  .arg = "HH:MM-HH:MM[,...]",
+	  .help = "When to churn and inject, in local time; at other times the run pauses, keeps "
+		  "all its counts, and says so." },
+	{ "start-jitter", 0, KIND_DURATION, OPTION_OF_RUN | OPTION_RELOADABLE,
+	  TARGET(start_jitter_ns), 0, NSEC_PER_DAY, .initial = "0", .arg = "TIME",
+	  .help = "Wait a random time, up to this one, before the run begins, so that a fleet does "
+		  "not begin at once." },
+	{ "instance", 0, KIND_TEXT, OPTION_OF_RUN, TARGET(instance), .check = is_instance,
+	  .noun = "a name of 1 to 64 letters, digits and ._:@-", .arg = "NAME",
+	  .help = "Name of this daemon, a label of bpfsoakd_build_info in the stats file and part "
+		  "of the report." },
 	{ "accept-panic", 0, KIND_FLAG, 0, TARGET(accept_panic), 0, 1, .initial = "no",
 	  .help = "Inject even where the kernel panics on a warning (panic_on_warn)." },
-	{ "quiet", 0, KIND_FLAG, 0, TARGET(quiet), 0, 1, .initial = "no",
+	{ "quiet", 0, KIND_FLAG, OPTION_OF_RUN | OPTION_RELOADABLE, TARGET(quiet), 0, 1, .initial = "no",
 	  .help = "No progress lines." },
-	{ "verbose", 0, KIND_FLAG, 0, TARGET(verbose), 0, 1, .initial = "no",
+	{ "verbose", 0, KIND_FLAG, OPTION_OF_RUN, TARGET(verbose), 0, 1, .initial = "no",
 	  .help = "Debug messages, those of libbpf included." },
 	{ "config", 'c', KIND_PATH, OPTION_NOT_IN_FILE, TARGET(config_file), .arg = "FILE",
 	  .help = "Read options from this file, as \"key = value\" lines whose keys are the names "
-		  "of these options; the command line wins." },
+		  "of these options, then from FILE.d/*.conf in the order of their names; what "
+		  "comes later wins, and the command line over all." },
 	{ "json", 0, KIND_FLAG, OPTION_NOT_IN_FILE | OPTION_NOT_FOR_RUN, TARGET(json), 0, 1,
-	  .initial = "no", .help = "With check: print JSON." },
+	  .initial = "no", .help = "With check: print JSON.", .only = COMMAND_CHECK },
+	{ "once", 0, KIND_FLAG, OPTION_NOT_IN_FILE | OPTION_NOT_FOR_RUN, TARGET(once), 0, 1,
+	  .initial = "no", .help = "With top: print one frame, without escape sequences, and exit.",
+	  .only = COMMAND_TOP },
+	{ "format", 0, KIND_CHOICE, OPTION_NOT_IN_FILE | OPTION_NOT_FOR_RUN, TARGET(format), 0,
+	  FORMAT_NR - 1, format_names, .initial = "text", .arg = "FORMAT",
+	  .help = "With report: how to render it.", .only = COMMAND_REPORT },
 	{ "help", 'h', KIND_COMMAND, OPTION_NOT_IN_FILE, .min = COMMAND_HELP,
 	  .help = "Print this text." },
 	{ "version", 'V', KIND_COMMAND, OPTION_NOT_IN_FILE, .min = COMMAND_VERSION,
 	  .help = "Print the version." },
 	{ "dump-options", 0, KIND_COMMAND, OPTION_NOT_IN_FILE | OPTION_HIDDEN,
 	  .min = COMMAND_DUMP_OPTIONS, .help = "Print these options for the manual page." },
+	{ "dump-keys", 0, KIND_COMMAND, OPTION_NOT_IN_FILE | OPTION_HIDDEN,
+	  .min = COMMAND_DUMP_KEYS, .help = "Print these options for bpfsoakd.conf(5)." },
+	{ "dump-config", 0, KIND_COMMAND, OPTION_NOT_IN_FILE | OPTION_HIDDEN,
+	  .min = COMMAND_DUMP_CONFIG, .help = "Print a configuration file, all commented out." },
 #if SOAK_TEST_HOOKS
 	{ "test-drop-free", 0, KIND_COUNT, OPTION_HIDDEN, TARGET(test_drop_free), 0, 1000000,
 	  .initial = "0", .arg = "NUMBER", .help = "Drop so many free events." },
 	{ "test-forge-free", 0, KIND_COUNT, OPTION_HIDDEN, TARGET(test_forge_free), 0, 1000000,
 	  .initial = "0", .arg = "NUMBER", .help = "Report so many frees twice." },
+	{ "test-lie", 0, KIND_CHOICE, OPTION_HIDDEN, TARGET(test_lie), 0, SOAK_LIE_NR - 1,
+	  lie_names, .initial = "none", .arg = "WHAT",
+	  .help = "Make an oracle see what is not there." },
 	{ "test-fake-warn", 0, KIND_FLAG, OPTION_HIDDEN, TARGET(test_fake_warn), 0, 1,
 	  .initial = "no", .help = "Write a fake WARNING to the kernel log." },
 #endif
@@ -204,6 +316,9 @@ static const struct {
 } commands[] = {
 	{ "run", COMMAND_RUN, "soak this kernel and judge it" },
 	{ "check", COMMAND_CHECK, "show what this kernel offers" },
+	{ "restore", COMMAND_RESTORE, "undo what a run that died left in the kernel" },
+	{ "top", COMMAND_TOP, "watch the stats file of a run, given as FILE or by --stats-file" },
+	{ "report", COMMAND_REPORT, "render the report of a run, given as DIR or by --report" },
 	{ "help", COMMAND_HELP, "print this text" },
 	{ "version", COMMAND_VERSION, "print the version" },
 };
@@ -567,6 +682,11 @@ static uint64_t load_number(const struct option *option, const struct config *co
 	}
 }
 
+static bool is_string(const struct option *option)
+{
+	return option->kind == KIND_PATH || option->kind == KIND_TEXT;
+}
+
 /* A path that config_dump() can write and the file parser read back unchanged. */
 static bool path_is_sane(const char *path)
 {
@@ -580,13 +700,15 @@ static bool path_is_sane(const char *path)
 	return path[0] != ' ' && path[len - 1] != ' ';
 }
 
-static int set_path(const struct option *option, const char *text, struct config *config,
-		    const struct origin *origin)
+static int set_string(const struct option *option, const char *text, struct config *config,
+		      const struct origin *origin)
 {
-	char **path = target(option, config);
+	char **string = target(option, config);
 	char *copy;
 
-	if (!path_is_sane(text))
+	if (option->kind == KIND_TEXT && !option->check(text))
+		return complain(origin, option->key, "'%s' is not %s", text, option->noun);
+	if (option->kind == KIND_PATH && !path_is_sane(text))
 		return complain(origin, option->key,
 				"'%s' is not a path; valid: 1 to %d characters, no control "
 				"characters, no blank at either end",
@@ -594,8 +716,8 @@ static int set_path(const struct option *option, const char *text, struct config
 	copy = strdup(text);
 	if (!copy)
 		return -ENOMEM;
-	free(*path);
-	*path = copy;
+	free(*string);
+	*string = copy;
 	return 0;
 }
 
@@ -678,8 +800,8 @@ static int set_value(const struct option *option, const char *text, struct confi
 	uint64_t value;
 	bool parsed;
 
-	if (option->kind == KIND_PATH)
-		return set_path(option, text, config, origin);
+	if (is_string(option))
+		return set_string(option, text, config, origin);
 	if (option->kind == KIND_SET)
 		return set_names(option, text, config, origin);
 	parsed = !parse_number(option, text, &value);
@@ -814,14 +936,25 @@ static int complain_command(const char *what, const char *word)
 	return -EINVAL;
 }
 
+/* What a command works on, where it takes something. */
+static int set_operand(const char *word, struct config *config)
+{
+	bool takes = config->command == COMMAND_TOP || config->command == COMMAND_REPORT;
+
+	if (!takes || config->operand || !*word) {
+		log_error("unexpected argument '%s' (see bpfsoakd --help)", word);
+		return -EINVAL;
+	}
+	config->operand = strdup(word);
+	return config->operand ? 0 : -ENOMEM;
+}
+
 static int set_command(const char *word, bool *have_command, struct config *config)
 {
 	_cleanup_free_ char *what = NULL;
 
-	if (*have_command) {
-		log_error("unexpected argument '%s' (see bpfsoakd --help)", word);
-		return -EINVAL;
-	}
+	if (*have_command)
+		return set_operand(word, config);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(commands[i].name, word))
 			continue;
@@ -890,16 +1023,24 @@ static int set_option(char **words, struct config *config)
 
 static bool command_has_options(enum command command)
 {
-	return command == COMMAND_RUN || command == COMMAND_CHECK;
+	return command < COMMAND_HELP;
+}
+
+static const char *command_name(enum command command)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (commands[i].command == command)
+			return commands[i].name;
+	return "this";
 }
 
 static int check_applicable(const struct config *config)
 {
-	if (config->command != COMMAND_RUN)
-		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (options[i].flags & OPTION_NOT_FOR_RUN && load_number(&options[i], config))
-			return complain(&command_line, options[i].key, "not valid with run");
+		if (options[i].flags & OPTION_NOT_FOR_RUN && options[i].only != config->command &&
+		    load_number(&options[i], config))
+			return complain(&command_line, options[i].key, "not valid with %s",
+					command_name(config->command));
 	return 0;
 }
 
@@ -984,13 +1125,16 @@ static int set_line(char *line, uint64_t *seen, struct config *config, const str
 static int parse_file(const char *path, struct config *config)
 {
 	struct origin origin = { .file = path };
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *text = NULL, *why = NULL;
 	uint64_t seen = 0;
 	size_t len;
 	char *rest;
 	int r;
 
-	r = read_file(path, &text, &len);
+	r = path_check(path, PATH_FILE, &why);
+	if (!r && why)
+		return complain(&command_line, "config", "%s: %s", path, why);
+	r = r ?: read_file(path, &text, &len);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
@@ -1007,6 +1151,49 @@ static int parse_file(const char *path, struct config *config)
 			return r;
 	}
 	return 0;
+}
+
+static int is_fragment(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && len > strlen(".conf") &&
+	       !strcmp(entry->d_name + len - strlen(".conf"), ".conf");
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void free_entries(struct dirent **entries, int n)
+{
+	while (n > 0)
+		free(entries[--n]);
+	free(entries);
+}
+
+/* The fragments beside a file, in the order of their names, whatever the locale. */
+static int parse_fragments(const char *file, struct config *config)
+{
+	_cleanup_free_ char *dir = format("%s.d", file);
+	struct dirent **entries = NULL;
+	int n, r = 0;
+
+	if (!dir)
+		return -ENOMEM;
+	n = scandir(dir, &entries, is_fragment, by_name);
+	if (n < 0 && errno == ENOENT)
+		return 0;
+	if (n < 0)
+		return complain(&command_line, "config", "%s: %s", dir, strerror(errno));
+	for (int i = 0; !r && i < n; i++) {
+		_cleanup_free_ char *path = format("%s/%s", dir, entries[i]->d_name);
+
+		r = path ? parse_file(path, config) : -ENOMEM;
+	}
+	free_entries(entries, n);
+	return r;
 }
 
 /* Interface ---------------------------------------------------------------------------------- */
@@ -1030,7 +1217,8 @@ static uint64_t random_seed(void)
 	return seed ? seed : 1;
 }
 
-int config_parse(int argc, char **argv, struct config *ret)
+/* As it was asked for. */
+static int parse_sources(int argc, char **argv, struct config *ret)
 {
 	_cleanup_(config_free) struct config first = { 0 };
 	int r;
@@ -1047,6 +1235,8 @@ int config_parse(int argc, char **argv, struct config *ret)
 		return r;
 	if (first.config_file) {
 		r = parse_file(first.config_file, ret);
+		if (!r)
+			r = parse_fragments(first.config_file, ret);
 		if (r < 0)
 			return r;
 	}
@@ -1054,58 +1244,111 @@ int config_parse(int argc, char **argv, struct config *ret)
 	if (r < 0)
 		return r;
 	ret->slots = round_up_to_power_of_two(ret->slots);
-	if (!ret->seed)
-		ret->seed = random_seed();
+	ret->seed_given = ret->seed;
+	ret->argc = argc;
+	ret->argv = argv;
 	return 0;
+}
+
+int config_parse(int argc, char **argv, struct config *ret)
+{
+	int r = parse_sources(argc, argv, ret);
+
+	if (!r && command_has_options(ret->command) && !ret->seed)
+		ret->seed = random_seed();
+	return r;
+}
+
+static bool strings_differ(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) != 0 : a != b;
+}
+
+static bool differs(const struct option *option, const struct config *a, const struct config *b)
+{
+	char *const *string_a = (char *const *)((const char *)a + option->offset);
+	char *const *string_b = (char *const *)((const char *)b + option->offset);
+
+	if (option->kind == KIND_COMMAND)
+		return false;
+	if (is_string(option))
+		return strings_differ(*string_a, *string_b);
+	return load_number(option, a) != load_number(option, b);
+}
+
+/* All of them are named, so that one look at the log is enough. */
+static int refuse_fixed(const struct config *live, const struct config *new)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].flags & OPTION_RELOADABLE || !differs(&options[i], live, new))
+			continue;
+		log_error("%s: cannot change while a run goes on; restart for that",
+			  options[i].key);
+		r = -EINVAL;
+	}
+	return r;
+}
+
+int config_reload(const struct config *live, struct config *ret)
+{
+	int r = parse_sources(live->argc, live->argv, ret);
+
+	if (r < 0)
+		return r;
+	/* What was left to chance once stays as it fell. */
+	if (ret->seed_given == live->seed_given)
+		ret->seed = live->seed;
+	return refuse_fixed(live, ret);
+}
+
+void config_adopt(struct config *live, struct config *from)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *option = &options[i];
+		char **string = target(option, live), **other = target(option, from);
+
+		if (!(option->flags & OPTION_RELOADABLE))
+			continue;
+		if (is_string(option)) {
+			free(*string);
+			*string = TAKE_PTR(*other);
+		} else {
+			store_number(option, live, load_number(option, from));
+		}
+	}
 }
 
 void config_free(struct config *config)
 {
+	if (config) {
+		free(config->operand);
+		config->operand = NULL;
+	}
 	for (size_t i = 0; config && i < ARRAY_SIZE(options); i++) {
 		char **path = target(&options[i], config);
 
-		if (options[i].kind != KIND_PATH)
+		if (!is_string(&options[i]))
 			continue;
 		free(*path);
 		*path = NULL;
 	}
 }
 
-/* Words of text from column on, wrapped; the column afterwards does not matter: a line ends. */
-static void print_wrapped(FILE *out, const char *text)
-{
-	size_t column = HELP_INDENT;
-
-	fprintf(out, "%*s", HELP_INDENT, "");
-	while (*text) {
-		size_t len = strcspn(text, " ");
-
-		if (column > HELP_INDENT && column + 1 + len > HELP_WIDTH) {
-			fprintf(out, "\n%*s", HELP_INDENT, "");
-			column = HELP_INDENT;
-		} else if (column > HELP_INDENT) {
-			fputc(' ', out);
-			column++;
-		}
-		fprintf(out, "%.*s", (int)len, text);
-		column += len;
-		text += len;
-		text += strspn(text, " ");
-	}
-	fputc('\n', out);
-}
-
-/* The sentence on range and default that help and man page append; "" where there is none. */
+/* The sentences on range, default and reload that are appended to the help; "" if there are none.
+ */
 static char *limits_text(const struct option *option)
 {
+	const char *reload = option->flags & OPTION_RELOADABLE ? " Reloadable." : "";
 	_cleanup_free_ char *range = NULL;
 
 	if (!option->initial || option->kind == KIND_FLAG)
-		return strdup("");
+		return strdup(reload);
 	if (option->kind == KIND_SEED || option->kind == KIND_BOOL)
-		return format(" Default: %s.", option->initial);
+		return format(" Default: %s.%s", option->initial, reload);
 	range = range_text(option);
-	return range ? format(" Default: %s; valid: %s.", option->initial, range) : NULL;
+	return range ? format(" Default: %s; valid: %s.%s", option->initial, range, reload) : NULL;
 }
 
 static void print_option_help(FILE *out, const struct option *option)
@@ -1118,7 +1361,7 @@ static void print_option_help(FILE *out, const struct option *option)
 		fprintf(out, "-%c, ", option->letter);
 	fprintf(out, "--%s%s%s\n", option->key, option->arg ? " " : "",
 		option->arg ? option->arg : "");
-	print_wrapped(out, text ? text : option->help);
+	print_wrapped(out, "", HELP_INDENT, HELP_WIDTH, text ? text : option->help);
 }
 
 void config_help(FILE *out)
@@ -1137,21 +1380,6 @@ void config_help(FILE *out)
 	      "Exit status: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 internal error,\n"
 	      "77 not supported by this kernel.\n",
 	      out);
-}
-
-/* Text for troff: a hyphen that can be copied, no request by accident. */
-static void print_troff(FILE *out, const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		fputs("\\&", out);
-	for (; *text; text++) {
-		if (*text == '-')
-			fputs("\\-", out);
-		else if (*text == '\\')
-			fputs("\\e", out);
-		else
-			fputc(*text, out);
-	}
 }
 
 static void print_option_troff(FILE *out, const struct option *option)
@@ -1183,13 +1411,76 @@ void config_dump_options(FILE *out)
 			print_option_troff(out, &options[i]);
 }
 
+static void print_key_troff(FILE *out, const struct option *option)
+{
+	_cleanup_free_ char *limits = limits_text(option);
+
+	fputs(".TP\n\fB", out);
+	print_troff(out, option->key);
+	fputs("\fR = \fI", out);
+	print_troff(out, option->arg ? option->arg : "yes|no");
+	fputs("\fR\n", out);
+	print_troff(out, option->help);
+	if (limits)
+		print_troff(out, limits);
+	fputc('\n', out);
+}
+
+static bool is_key(const struct option *option)
+{
+	return !(option->flags & (OPTION_HIDDEN | OPTION_NOT_IN_FILE));
+}
+
+void config_dump_keys(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (is_key(&options[i]))
+			print_key_troff(out, &options[i]);
+}
+
+/* Keys with a default show it; the others what is to be given. */
+static void print_commented(FILE *out, const struct option *option)
+{
+	_cleanup_free_ char *limits = limits_text(option);
+	_cleanup_free_ char *text = format("%s%s", option->help, limits ? limits : "");
+	const char *line = text ? text : option->help;
+
+	fputc('\n', out);
+	while (*line) {
+		size_t len = strlen(line);
+
+		/* In lines of so many, broken at blanks. */
+		if (len > FILE_WIDTH) {
+			len = FILE_WIDTH;
+			while (len && line[len] != ' ')
+				len--;
+			len = len ? len : strcspn(line, " ");
+		}
+		fprintf(out, "# %.*s\n", (int)len, line);
+		line += len;
+		line += strspn(line, " ");
+	}
+	fprintf(out, "#%s = %s\n", option->key, option->initial ? option->initial : option->arg);
+}
+
+void config_dump_file(FILE *out)
+{
+	fputs("# Configuration of bpfsoakd: bpfsoakd.conf(5). What is commented out shows the default,\n"
+	      "# or what is to be given. Files in the directory beside this one, of its name and\n"
+	      "# \".d\", are read after it, in the order of their names, if these end in \".conf\".\n",
+	      out);
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (is_key(&options[i]))
+			print_commented(out, &options[i]);
+}
+
 static void dump_option(FILE *out, const struct option *option, const struct config *config)
 {
 	char *const *path = (char *const *)((const char *)config + option->offset);
 
 	if (option->flags & OPTION_NOT_IN_FILE)
 		return;
-	if (option->kind == KIND_PATH) {
+	if (is_string(option)) {
 		if (*path)
 			fprintf(out, "%s = %s\n", option->key, *path);
 		return;
@@ -1212,6 +1503,63 @@ char *config_dump(const struct config *config)
 		dump_option(out, &options[i], config);
 	failed = ferror(out);
 	if (fclose(out) || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+void config_quote(FILE *out, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_,.=/:+-@%";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		fputs(word, out);
+		return;
+	}
+	fputc('\'', out);
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			fputc(*word, out);
+	}
+	fputc('\'', out);
+}
+
+static void print_argument(FILE *out, const struct option *option, const struct config *config,
+			   const struct config *initial)
+{
+	char *const *path = (char *const *)((const char *)config + option->offset);
+
+	if (option->flags & (OPTION_NOT_IN_FILE | OPTION_OF_RUN))
+		return;
+	if (is_string(option) ? !*path
+			      : load_number(option, config) == load_number(option, initial))
+		return;
+	fprintf(out, " --%s=", option->key);
+	if (is_string(option))
+		config_quote(out, *path);
+	else
+		print_number(out, option, load_number(option, config));
+}
+
+char *config_arguments(const struct config *config)
+{
+	_cleanup_(config_free) struct config initial = { 0 };
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out;
+
+	if (set_initial_values(&initial) < 0)
+		return NULL;
+	out = open_memstream(&text, &len);
+	if (!out)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		print_argument(out, &options[i], config, &initial);
+	if (fclose(out)) {
 		free(text);
 		return NULL;
 	}

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bpf/soak_abi.h"
+
 /* Backends of injection; a set of them is a mask of 1u << INJECT_STALL and so on. */
 enum inject_mode {
 	INJECT_AUTO, /* the best that this kernel offers */
@@ -35,16 +37,50 @@ enum inject_error {
 	INJECT_ERROR_NR,
 };
 
+/* What report renders. */
+enum report_format {
+	FORMAT_TEXT,
+	FORMAT_HTML,
+	FORMAT_JSON,
+	FORMAT_KTAP,
+	FORMAT_JUNIT,
+	FORMAT_NR,
+};
+
+/* What to do at the first violation. */
+enum on_violation {
+	ON_VIOLATION_CONTINUE,
+	ON_VIOLATION_STOP,   /* end the run, with all judging */
+	ON_VIOLATION_FREEZE, /* stop churn and injection, keep all loaded, wait for a signal */
+	ON_VIOLATION_NR,
+};
+
+/* What to do when the leak budget is used up. */
+enum on_budget {
+	ON_BUDGET_STOP,	  /* end the run with its verdict */
+	ON_BUDGET_REBOOT, /* and then boot the machine anew */
+	ON_BUDGET_NR,
+};
+
 enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK,
+	COMMAND_RESTORE,
+	COMMAND_TOP,
+	COMMAND_REPORT,
 	COMMAND_HELP,
 	COMMAND_VERSION,
 	COMMAND_DUMP_OPTIONS, /* hidden: --dump-options prints the table as troff */
+	COMMAND_DUMP_KEYS,    /* hidden: the same for bpfsoakd.conf(5) */
+	COMMAND_DUMP_CONFIG,  /* hidden: a configuration file with every key commented out */
 };
 
 struct config {
 	enum command command;
+	char *operand; /* of top: the stats file; of report: the directory; NULL: not given */
+	bool once;     /* top --once */
+	enum report_format format; /* report --format, default text */
+
 	bool json;	      /* check --json */
 	uint64_t duration_ns; /* 0: until stopped; default 60 s */
 	uint64_t seed;	      /* 0: taken from getrandom() by config_parse, never 0 after it */
@@ -62,42 +98,84 @@ struct config {
 	char *stats_file;		/* NULL: none */
 	uint64_t stats_interval_ns;	/* 1 s .. 1 h, default 10 s */
 	char *report_dir;		/* NULL: none */
+	unsigned int findings;		/* directories at most, 0 .. 1000, default 8 */
+	enum on_violation on_violation; /* default continue */
+	enum on_budget on_budget;	/* default stop */
 	char *config_file;		/* where values came from, NULL: none */
-	uint64_t slots;			/* selem slots of the ledger, rounded up to a power of two:
-					 * 4096 .. 16 Mi, default 262144 */
-	uint64_t leak_budget;		/* bytes; 0: 25 % of MemAvailable at start */
-	uint64_t stall_ns;		/* first stall, 100 ms .. 3 s, default 300 ms; it adapts */
-	uint64_t stall_pause_ns;	/* pause between two stalls, 0 .. 1 h, default 100 ms */
-	uint64_t stuck_ns; /* no progress for so long is a finding: 10 s .. 1 h, default 60 s */
-	bool oracles;	   /* default true; false only for benchmarks: verdict INCONCLUSIVE */
-	bool accept_panic; /* run injection though panic_on_warn is set */
-	bool quiet;	   /* no progress lines */
-	bool verbose;	   /* debug messages, libbpf's included */
+	char *instance;			/* name of this daemon in what it publishes, NULL: none */
+	char *window;		  /* when it may work, as windows_parse() reads it; NULL: always */
+	uint64_t start_jitter_ns; /* waits up to so long before it begins, default 0 */
+	uint64_t slots;		  /* selem slots of the ledger, rounded up to a power of two:
+				   * 4096 .. 16 Mi, default 262144 */
+	uint64_t leak_budget;	  /* bytes; 0: 25 % of MemAvailable at start */
+	uint64_t stall_ns;	  /* first stall, 100 ms .. 3 s, default 300 ms; it adapts */
+	uint64_t stall_pause_ns;  /* pause between two stalls, 0 .. 1 h, default 100 ms */
+	uint64_t settle_ns; /* what is alive for so long at the end is judged: 1 s .. 1 h, default 6
+			       s */
+	uint64_t stuck_ns;  /* no progress for so long is a finding: 10 s .. 1 h, default 60 s */
+	bool pin_owners;    /* encounters that end kernels whose owner_refcnt misses 0 */
+	bool oracles;	    /* default true; false only for benchmarks: verdict INCONCLUSIVE */
+	bool accept_panic;  /* run injection though panic_on_warn is set */
+	bool quiet;	    /* no progress lines */
+	bool verbose;	    /* debug messages, libbpf's included */
 	/* Test hooks; the keys exist only when built with -Dtest-hooks=true. */
 	unsigned int test_drop_free;  /* drop so many free events */
 	unsigned int test_forge_free; /* report so many frees twice */
+	enum soak_lie test_lie;	      /* what an oracle is made to see */
 	bool test_fake_warn;	      /* write a fake WARNING to /dev/kmsg */
+	/* For config_reload(): borrowed words, and the seed before one was picked. */
+	int argc;
+	char **argv;
+	uint64_t seed_given;
 };
 
 /*
- * Parses the command line ("run --duration 60s", "check --json"), then the file named by --config;
- * the command line wins. Prints every error itself, as "bpfsoakd: FILE:LINE: KEY: what is wrong"
+ * Parses the command line ("run --duration 60s", "check --json"), then the file FILE named by
+ * --config and FILE.d/NAME.conf in the order of their names; what comes later wins, and the command
+ * line over all. Prints every error itself, as "bpfsoakd: FILE:LINE: KEY: what is wrong"
  * or "bpfsoakd: --KEY: ...". Returns 0, or -EINVAL (the caller exits 2), or -ENOMEM.
  * *ret must be zeroed by the caller and is released with config_free() in every case.
  */
 int config_parse(int argc, char **argv, struct config *ret);
 void config_free(struct config *config);
 
+/*
+ * Parses the same command line and files again. Returns 0 with the result in *ret, which the caller
+ * releases as after config_parse(); or -EINVAL, all said, when something is wrong, or when an
+ * option differs that cannot change while a run goes on.
+ */
+int config_reload(const struct config *live, struct config *ret);
+
+/* Takes over what may change while a run goes on. Run loop only. */
+void config_adopt(struct config *live, struct config *from);
+
 void config_help(FILE *out);
 
 /* The options as troff .TP blocks, for the man page (--dump-options). */
 void config_dump_options(FILE *out);
+
+/* The same as keys of the configuration file, for bpfsoakd.conf(5). */
+void config_dump_keys(FILE *out);
+
+/* A configuration file that says nothing yet: every key with its help, commented out. */
+void config_dump_file(FILE *out);
 
 /*
  * The effective configuration as "key = value" lines, as --config reads them: parsing that text
  * again gives the same run. The caller frees. NULL when out of memory.
  */
 char *config_dump(const struct config *config);
+
+/*
+ * The options that differ from their defaults, as words of a command line, each with a blank before
+ * it and quoted for a shell; without those that say where things are written or how long to run,
+ * the seed, --module and --on-violation. "" when all are as by default. The caller frees. NULL
+ * when out of memory.
+ */
+char *config_arguments(const struct config *config);
+
+/* Appends a word, quoted for a shell where it needs to be. */
+void config_quote(FILE *out, const char *word);
 
 /* As written in options; "unknown" beyond the last. */
 const char *inject_mode_name(enum inject_mode mode);

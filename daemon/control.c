@@ -6,15 +6,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "churn.h"
+#include "fields.h"
 #include "kmsg.h"
 #include "ledger.h"
 #include "log.h"
+#include "map_ids.h"
 #include "owner.h"
 #include "pool.h"
 #include "probe.h"
 #include "programs.h"
+#include "reader.h"
 #include "util.h"
 
 #define OWNERS	     4
@@ -110,6 +114,18 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 			      states[ORACLE_LEDGER_TASK] == ORACLE_LIVE,
 		      probe);
 	states[ORACLE_OMEM] = judge(s->c.omem_checked > 0, probe);
+	/* The last callbacks free fields a moment after they were seen to free their selems. */
+	for (unsigned int i = 0; i < 20 && !fields_are_seen(s); i++) {
+		sleep_ns(50 * NSEC_PER_MSEC);
+		memset(s, 0, sizeof(*s));
+		ledger_read_counters(programs, s);
+	}
+	states[ORACLE_FIELDS] =
+		programs_has_fields(programs) ? judge(fields_are_seen(s), probe) : ORACLE_ABSENT;
+	states[ORACLE_IDENTITY] = probe->nofail ? judge(s->c.identity_checked[SOAK_SK] &&
+								s->c.identity_checked[SOAK_TASK],
+							probe)
+						: ORACLE_ABSENT;
 	states[ORACLE_LIVENESS] = s->c.map_frees_done ? ORACLE_LIVE : ORACLE_BLIND;
 }
 
@@ -155,6 +171,46 @@ static enum oracle_state control_kmsg(struct kmsg *kmsg)
 		sleep_ns(50 * NSEC_PER_MSEC);
 	}
 	return ORACLE_BLIND;
+}
+
+/* What was stored is found, another value is not it, and what was deleted is not found. */
+enum oracle_state control_reader(struct pool *pool, struct reader *reader)
+{
+	unsigned char stored[SOAK_SIZE_SMALL], other[SOAK_SIZE_SMALL], found[SOAK_SIZE_SMALL];
+	_cleanup_close_ int owner = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int map = pool_new_map(pool, SOAK_SK, 0), gone = 0;
+	bool seen = false;
+
+	churn_make_value(stored, sizeof(stored), 7, 0, SOAK_ROLE_NONE);
+	churn_make_value(other, sizeof(other), 8, 0, SOAK_ROLE_NONE);
+	if (map >= 0 && owner >= 0 && !bpf_map_update_elem(map, &owner, stored, BPF_ANY)) {
+		seen = !reader_read(reader, map, owner, sizeof(found), 0, found) &&
+		       churn_value_is(found, stored, sizeof(found)) &&
+		       !churn_value_is(found, other, sizeof(found));
+		bpf_map_delete_elem(map, &owner);
+		gone = reader_read(reader, map, owner, sizeof(found), 0, found);
+	}
+	pool_close_map(pool, map);
+	return seen && gone == -ENOENT ? ORACLE_LIVE : ORACLE_BLIND;
+}
+
+/*
+ * A map that is open has an id that the kernel knows, and one that was never given out is not. To
+ * ask takes CAP_SYS_ADMIN, which no run is to have for that alone.
+ */
+enum oracle_state control_maps(struct pool *pool)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t len = sizeof(info);
+	int map = pool_new_map(pool, SOAK_SK, 0);
+	bool known, forbidden, seen;
+
+	known = map >= 0 && !bpf_obj_get_info_by_fd(map, &info, &len);
+	seen = known && map_id_exists(info.id);
+	forbidden = known && !seen && errno == EPERM;
+	seen = seen && !map_id_exists(UINT32_MAX >> 1);
+	pool_close_map(pool, map);
+	return seen ? ORACLE_LIVE : forbidden ? ORACLE_ABSENT : ORACLE_BLIND;
 }
 
 void control_run(struct programs *programs, struct pool *pool, const struct probe *probe,

@@ -10,6 +10,7 @@
 
 struct kmsg;
 struct pool;
+struct reader;
 struct probe;
 struct programs;
 
@@ -17,6 +18,10 @@ struct programs;
  * Runs with the ledger attached and nothing else going on; takes a few grace periods. Sets
  * states[]. kmsg NULL: that oracle stays absent.
  */
+/* The oracles that look at values and maps from elsewhere. */
+enum oracle_state control_reader(struct pool *pool, struct reader *reader);
+enum oracle_state control_maps(struct pool *pool);
+
 void control_run(struct programs *programs, struct pool *pool, const struct probe *probe,
 		 struct kmsg *kmsg, enum oracle_state *states);
 

@@ -286,7 +286,7 @@ enum kmsg_class kmsg_classify(const char *line)
 
 /* "LEVEL,SEQ,USEC,FLAGS[,caller=T1][,...];TEXT\n KEY=VALUE\n ..." */
 struct record {
-	unsigned int facility;
+	uint64_t facility;
 	unsigned int level;
 	uint64_t seq;
 	uint64_t time_us;
@@ -338,8 +338,11 @@ static const char *take_number(const char *p, const char *end, uint64_t *ret)
 
 	if (p >= end || !isdigit((unsigned char)*p))
 		return NULL;
-	for (; p < end && isdigit((unsigned char)*p); p++)
-		value = value * 10 + (uint64_t)(*p - '0');
+	for (; p < end && isdigit((unsigned char)*p); p++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*p - '0'), &value))
+			return NULL;
+	}
 	*ret = value;
 	return p;
 }
@@ -407,13 +410,19 @@ static bool parse_record(struct kmsg *kmsg, const char *data, size_t len, struct
 	if (!p)
 		return false;
 	ret->level = priority & 7;
-	ret->facility = (unsigned int)(priority >> 3);
+	ret->facility = priority >> 3;
 	ret->continues = p < semicolon && *p == 'c';
 	parse_extra(ret, p, semicolon);
 	/* The message is one line; those after it are the device's properties. */
 	newline = memchr(semicolon, '\n', (size_t)(end - semicolon));
 	decode(semicolon + 1, newline ? newline : end, kmsg->text_buffer);
 	return true;
+}
+
+/* One less than there can be: an overrun adds one more. */
+static void add_lost(struct kmsg *kmsg, uint64_t n)
+{
+	kmsg->lost += MIN(n, UINT64_MAX - 1 - kmsg->lost);
 }
 
 static void count_lost(struct kmsg *kmsg, const struct record *record)
@@ -425,7 +434,7 @@ static void count_lost(struct kmsg *kmsg, const struct record *record)
 	/* Lost before the first record that we saw: how many cannot be known. */
 	if (kmsg->overrun && !gap)
 		gap = 1;
-	kmsg->lost += gap;
+	add_lost(kmsg, gap);
 	kmsg->overrun = false;
 	kmsg->have_seq = true;
 	kmsg->next_seq = record->seq + 1;
@@ -522,8 +531,10 @@ static bool is_of_a_dump(const char *line)
 {
 	size_t word = strcspn(line, " :");
 
-	return *line == ' ' || is_body(line) || starts_with(line, "---[") ||
-	       (line[word] == ':' && word <= 4);
+	if (*line == ' ' || is_body(line) || starts_with(line, "---["))
+		return true;
+	/* "RAX: ...", "Workqueue: ..."; unlike "refcount_t: ...", a message. */
+	return line[word] == ':' && (word <= 4 || isupper((unsigned char)*line));
 }
 
 /*
@@ -661,7 +672,7 @@ int kmsg_feed_record(struct kmsg *kmsg, const char *data, size_t len)
 	char *rest;
 
 	if (len > RECORD_MAX || !parse_record(kmsg, data, len, &record)) {
-		kmsg->lost++; /* not understood is not read */
+		add_lost(kmsg, 1); /* not understood is not read */
 		return 0;
 	}
 	count_lost(kmsg, &record);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Parse, then run or check. Exit codes: bpfsoakd(8). */
+/* Parse, then do what was asked for. Exit codes: bpfsoakd(8). */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "build_config.h"
 #include "config.h"
+#include "inject/undo.h"
 #include "log.h"
 #include "probe.h"
+#include "render.h"
 #include "soak.h"
+#include "top.h"
 
 #define EXIT_USAGE    2
 #define EXIT_INTERNAL 4
@@ -31,18 +34,30 @@ static int check(const struct config *config)
 	return r;
 }
 
-static int dispatch(const struct config *config)
+static int dispatch(struct config *config)
 {
 	switch (config->command) {
 	case COMMAND_RUN:
 		return soak_run(config);
 	case COMMAND_CHECK:
 		return check(config);
+	case COMMAND_RESTORE:
+		return undo_main();
+	case COMMAND_REPORT:
+		return render_run(config);
+	case COMMAND_TOP:
+		return top_run(config);
 	case COMMAND_VERSION:
 		printf("bpfsoakd %s\n", SOAK_VERSION);
 		return 0;
 	case COMMAND_DUMP_OPTIONS:
 		config_dump_options(stdout);
+		return 0;
+	case COMMAND_DUMP_KEYS:
+		config_dump_keys(stdout);
+		return 0;
+	case COMMAND_DUMP_CONFIG:
+		config_dump_file(stdout);
 		return 0;
 	default:
 		config_help(stdout);

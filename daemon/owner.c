@@ -17,7 +17,8 @@
 
 #include "util.h"
 
-#define THREAD_STACK (64u << 10)
+#define THREAD_STACK	 (64u << 10)
+#define LISTENER_ACCEPTS 16
 
 /* include/uapi/linux/pidfd.h: a pidfd of a thread; kernels without it answer EINVAL. */
 #ifndef PIDFD_THREAD
@@ -86,8 +87,12 @@ static int listener_of(struct owner_maker *maker, bool v6)
 	struct sockaddr_storage address;
 	socklen_t len;
 
+	/* It was filled at its birth, and only into the maps of that time. */
+	if (maker->listeners[v6] >= 0 && maker->accepted[v6]++ >= LISTENER_ACCEPTS)
+		close(TAKE_FD(maker->listeners[v6]));
 	if (maker->listeners[v6] >= 0)
 		return maker->listeners[v6];
+	maker->accepted[v6] = 0;
 	fd = new_socket(v6, SOCK_STREAM);
 	if (fd < 0)
 		return TAKE_FD(fd);

@@ -37,7 +37,8 @@ struct owner {
 
 /* What a thread needs to make owners: its TCP listeners. */
 struct owner_maker {
-	int listeners[2]; /* IPv4, IPv6; -1 until needed */
+	int listeners[2];	  /* IPv4, IPv6; -1 until needed */
+	unsigned int accepted[2]; /* by the listener at hand */
 };
 
 #define OWNER_MAKER_INIT                \

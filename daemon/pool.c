@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "map_ids.h"
 #include "rng.h"
 #include "util.h"
 
@@ -27,12 +28,20 @@ struct pool {
 	uint64_t seed;
 	uint64_t pause_ns;
 	struct pool_slot slots[SOAK_KIND_NR][SOAK_SHAPES][SOAK_MAPS_MAX];
+	struct map_ids *ids;
 	uint64_t created;
 	uint64_t closed;
 	pthread_t thread;
 	bool running;
 	bool stop;
 };
+
+/* Special fields cost more than the rest, and are to be a fraction of the load. */
+static unsigned int slots_of(const struct pool *pool, unsigned int shape)
+{
+	return shape >= SOAK_SHAPE_FIELDS ? MIN(pool->maps, (unsigned int)SOAK_MAPS_FIELDS)
+					  : pool->maps;
+}
 
 static uint64_t outstanding(const struct pool *pool)
 {
@@ -49,8 +58,10 @@ int pool_new_map(struct pool *pool, enum soak_kind kind, unsigned int shape)
 	if (programs_sees_map_frees(pool->programs) && outstanding(pool) >= OUTSTANDING_MAX)
 		return -EAGAIN;
 	fd = programs_new_map(pool->programs, kind, shape);
-	if (fd >= 0)
-		__atomic_fetch_add(&pool->created, 1, __ATOMIC_RELAXED);
+	if (fd < 0)
+		return fd;
+	__atomic_fetch_add(&pool->created, 1, __ATOMIC_RELAXED);
+	map_ids_note_fd(pool->ids, fd);
 	return fd;
 }
 
@@ -91,8 +102,10 @@ static void *rotate(void *arg)
 	for (uint64_t turn = 0; !__atomic_load_n(&pool->stop, __ATOMIC_ACQUIRE); turn++) {
 		struct rng rng = rng_for(pool->seed, UINT32_MAX, turn);
 
-		replace(pool, rng_below(&rng, SOAK_KIND_NR), rng_below(&rng, SOAK_SHAPES),
-			rng_below(&rng, pool->maps));
+		unsigned int kind = rng_below(&rng, SOAK_KIND_NR);
+		unsigned int shape = rng_below(&rng, programs_shapes(pool->programs));
+
+		replace(pool, kind, shape, rng_below(&rng, slots_of(pool, shape)));
 		sleep_ns(pool->pause_ns);
 	}
 	return NULL;
@@ -101,8 +114,8 @@ static void *rotate(void *arg)
 int pool_refill(struct pool *pool)
 {
 	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
-		for (unsigned int shape = 0; shape < SOAK_SHAPES; shape++)
-			for (unsigned int i = 0; i < pool->maps; i++) {
+		for (unsigned int shape = 0; shape < programs_shapes(pool->programs); shape++)
+			for (unsigned int i = 0; i < slots_of(pool, shape); i++) {
 				int r = replace(pool, kind, shape, i);
 
 				if (r < 0)
@@ -127,7 +140,9 @@ int pool_new(const struct programs *programs, unsigned int maps, uint64_t seed, 
 				pthread_rwlock_init(&pool->slots[kind][shape][i].lock, NULL);
 				pool->slots[kind][shape][i].fd = -1;
 			}
-	r = pool_refill(pool);
+	r = map_ids_new(map_id_exists, &pool->ids);
+	if (!r)
+		r = pool_refill(pool);
 	if (r < 0) {
 		log_error("cannot create storage maps: %s", strerror(-r));
 		pool_free(pool);
@@ -142,6 +157,7 @@ int pool_start(struct pool *pool, uint64_t pause_ns)
 	int r;
 
 	pool->pause_ns = pause_ns;
+	pool->stop = false;
 	r = pthread_create(&pool->thread, NULL, rotate, pool);
 	pool->running = !r;
 	return -r;
@@ -159,8 +175,8 @@ void pool_stop(struct pool *pool)
 void pool_clear(struct pool *pool)
 {
 	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
-		for (unsigned int shape = 0; shape < SOAK_SHAPES; shape++)
-			for (unsigned int i = 0; i < pool->maps; i++) {
+		for (unsigned int shape = 0; shape < programs_shapes(pool->programs); shape++)
+			for (unsigned int i = 0; i < slots_of(pool, shape); i++) {
 				struct pool_slot *slot = &pool->slots[kind][shape][i];
 
 				if (slot->fd < 0)
@@ -176,12 +192,13 @@ void pool_free(struct pool *pool)
 		return;
 	pool_stop(pool);
 	pool_clear(pool);
+	map_ids_free(pool->ids);
 	free(pool);
 }
 
 int pool_get(struct pool *pool, enum soak_kind kind, unsigned int shape, unsigned int index)
 {
-	struct pool_slot *slot = &pool->slots[kind][shape][index % pool->maps];
+	struct pool_slot *slot = &pool->slots[kind][shape][index % slots_of(pool, shape)];
 
 	if (pthread_rwlock_tryrdlock(&slot->lock))
 		return -EBUSY;
@@ -193,7 +210,7 @@ int pool_get(struct pool *pool, enum soak_kind kind, unsigned int shape, unsigne
 
 void pool_put(struct pool *pool, enum soak_kind kind, unsigned int shape, unsigned int index)
 {
-	pthread_rwlock_unlock(&pool->slots[kind][shape][index % pool->maps].lock);
+	pthread_rwlock_unlock(&pool->slots[kind][shape][index % slots_of(pool, shape)].lock);
 }
 
 uint64_t pool_created(const struct pool *pool)
@@ -204,4 +221,14 @@ uint64_t pool_created(const struct pool *pool)
 uint64_t pool_closed(const struct pool *pool)
 {
 	return __atomic_load_n(&pool->closed, __ATOMIC_RELAXED);
+}
+
+struct map_ids *pool_map_ids(const struct pool *pool)
+{
+	return pool->ids;
+}
+
+unsigned int pool_shapes(const struct pool *pool)
+{
+	return programs_shapes(pool->programs);
 }

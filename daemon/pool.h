@@ -17,7 +17,7 @@ struct pool;
 /* programs is borrowed and outlives the pool. Returns 0 or -errno. */
 int pool_new(const struct programs *programs, unsigned int maps, uint64_t seed, struct pool **ret);
 
-/* Starts and stops the rotation. pool_stop() joins; safe when never started. */
+/* Starts and stops the rotation, again and again. pool_stop() joins; safe when never started. */
 int pool_start(struct pool *pool, uint64_t pause_ns);
 void pool_stop(struct pool *pool);
 
@@ -38,6 +38,12 @@ void pool_put(struct pool *pool, enum soak_kind kind, unsigned int shape, unsign
  */
 int pool_new_map(struct pool *pool, enum soak_kind kind, unsigned int shape);
 void pool_close_map(struct pool *pool, int fd);
+
+/* The ids of all maps that it made. */
+struct map_ids *pool_map_ids(const struct pool *pool);
+
+/* How many shapes of values there are on this kernel. */
+unsigned int pool_shapes(const struct pool *pool);
 
 uint64_t pool_created(const struct pool *pool);
 uint64_t pool_closed(const struct pool *pool);

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "log.h"
+#include "map_ids.h"
 #include "soak.skel.h"
 #include "util.h"
 
@@ -26,9 +27,13 @@
 #define FREES_PER_BLIND	      200000
 #define FREES_PER_BLIND_DUELS 10000
 #define BIRTHS_PER_BLIND      1000 /* a birth that was not seen proves nothing wrong either */
+/* Of a storage that is emptied and freed by others before the fexit of its birth has come. */
+#define BIRTHS_PER_RACE 100000
 
-#define PAIR_KVFREE 1
-#define PAIR_BIRTH  11 /* the only one that is not of frees */
+#define PAIR_KVFREE	   1
+#define PAIR_BIRTH	   11 /* those from here on are not of frees */
+#define PAIR_FIELDS	   12
+#define PAIR_STORAGE_BIRTH 13
 
 struct part_program {
 	const char *name;
@@ -49,8 +54,8 @@ static const struct part_program part_programs[] = {
 	{ "kvfree_b", PART_LEDGER, false, PAIR_KVFREE },
 	{ "selem_alloc_a", PART_LEDGER, true, PAIR_BIRTH },
 	{ "selem_alloc_b", PART_LEDGER, true, PAIR_BIRTH },
-	{ "storage_alloc_a", PART_LEDGER, true, 0 },
-	{ "storage_alloc_b", PART_LEDGER, true, 0 },
+	{ "storage_alloc_a", PART_LEDGER, true, PAIR_STORAGE_BIRTH },
+	{ "storage_alloc_b", PART_LEDGER, true, PAIR_STORAGE_BIRTH },
 	{ "selem_trace_a", PART_LEDGER, false, 2 },
 	{ "selem_trace_b", PART_LEDGER, false, 2 },
 	{ "selem_rcu_a", PART_LEDGER, false, 3 },
@@ -81,6 +86,12 @@ static const struct part_program part_programs[] = {
 	{ "map_free_exit_a", PART_LEDGER, true, 0 },
 	{ "map_free_exit_b", PART_LEDGER, true, 0 },
 	{ "sk_storage_free_exit", PART_LEDGER, false, 0 },
+	{ "fields_a", PART_LEDGER, false, PAIR_FIELDS },
+	{ "fields_b", PART_LEDGER, false, PAIR_FIELDS },
+	{ "fields_trace_exit", PART_LEDGER, false, 0 },
+	{ "identity_sk", PART_LEDGER, false, 0 },
+	{ "identity_task", PART_LEDGER, false, 0 },
+	{ "uncharge_exit", PART_LEDGER, false, 0 },
 	{ "update_exit", PART_LEDGER, false, 0 },
 	{ "unlink_exit", PART_LEDGER, false, 0 },
 	{ "clone_exit", PART_LEDGER, false, 0 },
@@ -89,17 +100,30 @@ static const struct part_program part_programs[] = {
 	{ "fill_task", PART_FILL, true, 0 },
 	{ "touch_sk", PART_FILL, false, 0 },
 	{ "touch_task", PART_FILL, false, 0 },
+	{ "fill_sk_fields", PART_FILL, false, 0 },
+	{ "fill_task_fields", PART_FILL, false, 0 },
+	{ "touch_sk_fields", PART_FILL, false, 0 },
+	{ "touch_task_fields", PART_FILL, false, 0 },
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
+	{ "stall_pinned", PART_STALL, false, 0 },
 	{ "stall_bucket", PART_STALL, true, 0 },
 };
 
-#define PAIRS_MAX 12
+#define PAIRS_MAX 14
 
-static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium",
-						      "value_large" };
-static const size_t value_sizes[SOAK_SHAPES] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM,
-						 SOAK_SIZE_LARGE };
+/* Programs and maps of the special fields. */
+static const char *const fields_programs[] = { "fill_sk_fields",   "fill_task_fields",
+					       "touch_sk_fields",  "touch_task_fields",
+					       "fields_a",	   "fields_b",
+					       "fields_trace_exit" };
+static const char *const fields_maps[] = { "sk_field", "sk_fields", "task_field", "task_fields",
+					   "sk_ref",   "sk_refs",   "task_ref",	  "task_refs" };
+
+static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium", "value_large",
+						      "value_fields", "value_ref" };
+static const size_t value_sizes[SOAK_SHAPES] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM, SOAK_SIZE_LARGE,
+						 SOAK_SIZE_FIELDS, SOAK_SIZE_REF };
 
 struct programs {
 	struct soak_bpf *skel;
@@ -114,9 +138,13 @@ struct programs {
 	size_t n_sets, n_storage_sets;
 	size_t cpus;
 	bool ledger;
+	bool fields; /* values with special fields */
 	int key_type;
 	int value_type[SOAK_SHAPES];
 };
+
+/* While special fields are tried a refusal is an answer, not a complaint. */
+static bool trying;
 
 /* A refused program comes with the verifier's log, many lines in one message. */
 static int libbpf_log(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -129,7 +157,8 @@ static int libbpf_log(enum libbpf_print_level level, const char *fmt, va_list ap
 	rest = text;
 	while ((line = strsep(&rest, "\n")))
 		if (*line)
-			log_at(level == LIBBPF_WARN ? LOG_WARNING : LOG_DEBUG, "%s", line);
+			log_at(level == LIBBPF_WARN && !trying ? LOG_WARNING : LOG_DEBUG, "%s",
+			       line);
 	return 0;
 }
 
@@ -157,6 +186,60 @@ static bool is_wanted(const struct part_program *entry, const struct programs_op
 	return true;
 }
 
+static bool is_of_fields(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields_programs); i++)
+		if (!strcmp(name, fields_programs[i]))
+			return true;
+	return false;
+}
+
+static bool kernel_has(const struct btf *vmlinux, const char *function)
+{
+	return btf__find_by_name_kind(vmlinux, function, BTF_KIND_FUNC) > 0;
+}
+
+/* What the values refer to, and a lockless unlink, without which the ledger follows no fields. */
+static void choose_fields(struct programs *p, const struct btf *vmlinux)
+{
+	if (!kernel_has(vmlinux, "bpf_cpumask_create") ||
+	    !kernel_has(vmlinux, "bpf_selem_unlink_nofail"))
+		p->fields = false;
+	for (size_t i = 0; i < ARRAY_SIZE(fields_maps); i++)
+		bpf_map__set_autocreate(bpf_object__find_map_by_name(p->skel->obj, fields_maps[i]),
+					p->fields);
+}
+
+/*
+ * The kernel knows a referenced kptr by a type tag, which clang does not write before release 15:
+ * put it between the pointer and what it points to. New types go behind all others, so nothing
+ * that is known by its number changes.
+ */
+static int tag_reference(struct btf *btf)
+{
+	int32_t pointee = btf__find_by_name_kind(btf, "bpf_cpumask", BTF_KIND_STRUCT);
+	int tag, pointer;
+
+	if (pointee < 0)
+		return -ENOENT;
+	if (btf__find_by_name_kind(btf, "kptr", BTF_KIND_TYPE_TAG) > 0)
+		return 0;
+	tag = btf__add_type_tag(btf, "kptr", pointee);
+	pointer = tag < 0 ? tag : btf__add_ptr(btf, tag);
+	if (pointer < 0)
+		return pointer;
+	for (unsigned int shape = SOAK_SHAPE_FIELDS; shape < SOAK_SHAPES; shape++) {
+		int32_t value = btf__find_by_name_kind(btf, value_types[shape], BTF_KIND_STRUCT);
+		const struct btf_type *type =
+			value > 0 ? btf__type_by_id(btf, (uint32_t)value) : NULL;
+
+		for (unsigned int i = 0; type && i < btf_vlen(type); i++)
+			if (btf_member_bit_offset(type, i) == SOAK_FIELDS_REF * 8)
+				btf_members(type)[i].type = (uint32_t)pointer;
+	}
+	return 0;
+}
+
 static int choose_programs(struct programs *p, const struct programs_options *options)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf();
@@ -171,6 +254,7 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 	chained = btf__find_by_name_kind(vmlinux, "bpf_selem_free_rcu", BTF_KIND_FUNC) > 0 ||
 		  btf__find_by_name_kind(vmlinux, "__bpf_selem_free_trace_rcu", BTF_KIND_FUNC) > 0;
 	p->skel->rodata->frees_are_chained = chained;
+	choose_fields(p, vmlinux);
 	for (size_t i = 0; i < ARRAY_SIZE(part_programs); i++) {
 		const struct part_program *entry = &part_programs[i];
 		struct bpf_program *prog;
@@ -179,7 +263,8 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 		prog = bpf_object__find_program_by_name(p->skel->obj, entry->name);
 		if (!prog)
 			continue;
-		load = is_wanted(entry, options) && target_exists(prog, vmlinux);
+		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
+		       (p->fields || !is_of_fields(entry->name));
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
 			load = load && chained;
@@ -242,7 +327,7 @@ static int find_types(struct programs *p)
 	const struct btf *btf = bpf_object__btf(p->skel->obj);
 
 	p->key_type = btf__find_by_name(btf, "int");
-	for (unsigned int i = 0; i < SOAK_SHAPES; i++) {
+	for (unsigned int i = 0; i < programs_shapes(p); i++) {
 		p->value_type[i] = btf__find_by_name_kind(btf, value_types[i], BTF_KIND_STRUCT);
 		if (p->value_type[i] < 0)
 			return p->value_type[i];
@@ -262,7 +347,7 @@ static int introduce(struct programs *p)
 	return p->skel->bss->control.tgid ? 0 : -ESRCH;
 }
 
-int programs_load(const struct programs_options *options, struct programs **ret)
+static int load(const struct programs_options *options, bool fields, struct programs **ret)
 {
 	struct programs *p = calloc(1, sizeof(*p));
 	int r;
@@ -280,12 +365,21 @@ int programs_load(const struct programs_options *options, struct programs **ret)
 		goto fail;
 	}
 	p->ledger = options->ledger;
+	p->fields = fields;
 	r = choose_programs(p, options);
+	if (!r && p->fields)
+		r = tag_reference(bpf_object__btf(p->skel->obj));
 	if (!r)
 		r = size_tables(p, options);
 	if (r)
 		goto fail;
+	trying = p->fields;
 	r = soak_bpf__load(p->skel);
+	trying = false;
+	if (r && p->fields) {
+		programs_free(p);
+		return -EOPNOTSUPP;
+	}
 	if (r) {
 		log_error("the kernel refused the BPF programs: %s (see above; --verbose shows "
 			  "the verifier's log)",
@@ -304,6 +398,27 @@ int programs_load(const struct programs_options *options, struct programs **ret)
 fail:
 	programs_free(p);
 	return r;
+}
+
+/* Whether this kernel takes special fields is found out by trying. */
+int programs_load(const struct programs_options *options, struct programs **ret)
+{
+	int r = load(options, true, ret);
+
+	if (r != -EOPNOTSUPP)
+		return r;
+	log_info("this kernel refuses values with special fields (--verbose shows why)");
+	return load(options, false, ret);
+}
+
+bool programs_has_fields(const struct programs *p)
+{
+	return p->fields;
+}
+
+unsigned int programs_shapes(const struct programs *p)
+{
+	return p->fields ? SOAK_SHAPES : SOAK_SHAPE_FIELDS;
 }
 
 static int attach_one(struct programs *p, const struct part_program *entry)
@@ -420,6 +535,15 @@ const struct soak_fault *programs_faults(const struct programs *p, size_t *ret_n
 	return p->faults;
 }
 
+const struct soak_suspect *programs_suspects(const struct programs *p, unsigned int suspicion,
+					     size_t *ret_n)
+{
+	uint32_t n = __atomic_load_n(&p->skel->bss->n_suspects[suspicion], __ATOMIC_ACQUIRE);
+
+	*ret_n = MIN(n, SOAK_SUSPECTS);
+	return p->skel->bss->suspects[suspicion];
+}
+
 /* Counters are 64-bit words throughout, except that the three maxima at the end do not add up. */
 #define COUNTER_WORDS (offsetof(struct soak_counters, visit_max_ns) / 8 + 1)
 #define COUNTER_SUMS  (offsetof(struct soak_counters, destroy_max_ns) / 8)
@@ -489,7 +613,10 @@ void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
 			    ? FREES_PER_BLIND_DUELS
 			    : FREES_PER_BLIND;
 	ret->frees_blind = MIN(most, frees / per_blind);
+	ret->fields_blind = MIN(least[PAIR_FIELDS], frees / per_blind);
 	ret->births_blind = MIN(least[PAIR_BIRTH], births / BIRTHS_PER_BLIND);
+	ret->storages_blind = MIN(least[PAIR_STORAGE_BIRTH], births / BIRTHS_PER_BLIND) +
+			      births / BIRTHS_PER_RACE;
 }
 
 size_t programs_mapped_bytes(const struct programs *p)
@@ -510,7 +637,7 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	int fd;
 
 	opts.map_flags = BPF_F_NO_PREALLOC;
-	if (kind == SOAK_SK && shape == 1)
+	if (kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS))
 		opts.map_flags |= BPF_F_CLONE;
 	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
 	opts.btf_key_type_id = (uint32_t)p->key_type;
@@ -526,9 +653,10 @@ static const struct bpf_map *outer_map(const struct programs *p, enum soak_kind 
 				       unsigned int shape)
 {
 	const struct bpf_map *maps[SOAK_KIND_NR][SOAK_SHAPES] = {
-		{ p->skel->maps.sk_smalls, p->skel->maps.sk_mediums, p->skel->maps.sk_larges },
-		{ p->skel->maps.task_smalls, p->skel->maps.task_mediums,
-		  p->skel->maps.task_larges },
+		{ p->skel->maps.sk_smalls, p->skel->maps.sk_mediums, p->skel->maps.sk_larges,
+		  p->skel->maps.sk_fields, p->skel->maps.sk_refs },
+		{ p->skel->maps.task_smalls, p->skel->maps.task_mediums, p->skel->maps.task_larges,
+		  p->skel->maps.task_fields, p->skel->maps.task_refs },
 	};
 
 	return maps[kind][shape];
@@ -543,16 +671,50 @@ int programs_set_fill(const struct programs *p, enum soak_kind kind, unsigned in
 	return r < 0 ? -errno : 0;
 }
 
+/* A syscall program's context is copied back to where it came from. */
+static int inspect(const struct bpf_program *program, void *args, size_t size)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = (__u32)size);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(program), &opts) ? -errno : 0;
+}
+
 int programs_inspect(const struct programs *p, uint64_t selem, struct soak_inspect *ret)
+{
+	int r;
+
+	*ret = (struct soak_inspect){ .selem = selem };
+	r = inspect(p->skel->progs.inspect, ret, sizeof(*ret));
+	if (r)
+		return r;
+	return ret->readable ? 0 : -EFAULT;
+}
+
+int programs_inspect_storage(const struct programs *p, uint64_t storage,
+			     struct soak_inspect_storage *ret)
+{
+	int r;
+
+	*ret = (struct soak_inspect_storage){ .storage = storage };
+	r = inspect(p->skel->progs.inspect_storage, ret, sizeof(*ret));
+	if (r)
+		return r;
+	return ret->readable ? 0 : -EFAULT;
+}
+
+int programs_held(const struct programs *p, struct soak_held *ret)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
 	memset(ret, 0, sizeof(*ret));
-	ret->selem = selem;
-	/* A syscall program's context is copied back to where it came from. */
 	opts.ctx_in = ret;
 	opts.ctx_size_in = sizeof(*ret);
-	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.inspect), &opts))
+	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_held), &opts))
 		return -errno;
-	return ret->readable ? 0 : -EFAULT;
+	return ret->seen ? 0 : -EOPNOTSUPP;
+}
+
+void programs_note_own_map(const struct programs *p, struct map_ids *ids)
+{
+	map_ids_note_fd(ids, bpf_map__fd(p->skel->maps.slots));
 }

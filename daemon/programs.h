@@ -36,6 +36,12 @@ struct programs_options {
 /* Opens and loads. Returns 0 or -errno, having said what the kernel refused. */
 int programs_load(const struct programs_options *options, struct programs **ret);
 
+/* Does this kernel take values with special fields? Without them the last shape is absent. */
+bool programs_has_fields(const struct programs *programs);
+
+/* How many shapes of values there are. */
+unsigned int programs_shapes(const struct programs *programs);
+
 /*
  * Attaches a part. Returns 0, or -errno when a program that the part cannot do without did not
  * attach. Optional ones that the kernel lacks are left out quietly.
@@ -54,6 +60,13 @@ const struct soak_storage_set *programs_storages(const struct programs *programs
 /* *ret_n: faults logged so far, at most SOAK_FAULTS. */
 const struct soak_fault *programs_faults(const struct programs *programs, size_t *ret_n);
 
+/*
+ * Objects noted so far by one suspicion (enum soak_suspicion), at most SOAK_SUSPECTS; skip those
+ * whose ns is still 0. Never NULL.
+ */
+const struct soak_suspect *programs_suspects(const struct programs *programs,
+					     unsigned int suspicion, size_t *ret_n);
+
 /* All CPUs added up; maxima are maxima. */
 void programs_counters(const struct programs *programs, struct soak_counters *ret);
 
@@ -70,6 +83,8 @@ struct programs_misses {
 	uint64_t total; /* all programs together */
 	uint64_t frees_blind;
 	uint64_t births_blind;
+	uint64_t storages_blind; /* births of storages that may not have been seen in time */
+	uint64_t fields_blind;	 /* calls of bpf_obj_free_fields() that may have gone past both */
 };
 
 void programs_misses(const struct programs *programs, uint64_t frees, uint64_t births,
@@ -88,7 +103,18 @@ size_t programs_value_size(unsigned int shape);
 int programs_set_fill(const struct programs *programs, enum soak_kind kind, unsigned int shape,
 		      unsigned int slot, int fd);
 
+/* rqspinlock's counts of held locks, of all CPUs. Returns 0, -EOPNOTSUPP or another -errno. */
+int programs_held(const struct programs *programs, struct soak_held *ret);
+
+/* Test hook: notes the id of a map that stays as long as the programs. */
+struct map_ids;
+void programs_note_own_map(const struct programs *programs, struct map_ids *ids);
+
 /* Looks at the memory of a residual. Returns 0 or -errno. */
 int programs_inspect(const struct programs *programs, uint64_t selem, struct soak_inspect *ret);
+
+/* The same for a bpf_local_storage. */
+int programs_inspect_storage(const struct programs *programs, uint64_t storage,
+			     struct soak_inspect_storage *ret);
 
 #endif

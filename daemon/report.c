@@ -12,12 +12,14 @@
 #include <json-c/json.h>
 #include <math.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 #include <time.h>
 
 #include "build_config.h"
 #include "config.h"
 #include "coverage.h"
+#include "series.h"
 #include "util.h"
 
 #define KERNEL_TEXT_MAX 8192 /* bytes of one kernel log report */
@@ -30,6 +32,11 @@ static const char *const kind_notices[FAULT_NR] = {
 	[FAULT_CONTENDED] = "contended (real holders, and their waiters failed early)",
 	[FAULT_FORCED] = "forced (locks failed that nobody need have held)",
 };
+
+const char *report_kind_notice(enum fault_kind kind)
+{
+	return (unsigned int)kind < FAULT_NR ? kind_notices[kind] : "unknown";
+}
 
 static bool is_injecting(const struct snapshot *s)
 {
@@ -219,10 +226,19 @@ static void put_faults(struct doc *d, struct json_object *parent, const char *ke
 		put_sites(d, kinds, fault_kind_name(k), values[k]);
 }
 
+static void put_stalls(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *stalls = put_object(d, root, "stalls");
+
+	for (unsigned int i = 0; i < SOAK_SITE_NR; i++)
+		put_number(d, stalls, site_name(i), s->c.stalls[i]);
+}
+
 static void put_lock_failures(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
 	put_faults(d, root, "timeouts", s->timeouts);
 	put_faults(d, root, "deadlocks", s->deadlocks);
+	put_stalls(d, root, s);
 }
 
 static void put_site_names(struct doc *d, struct json_object *parent, const char *key,
@@ -272,6 +288,21 @@ static void put_module(struct doc *d, struct json_object *root, const struct sna
 	put_module_troubles(d, module, m);
 }
 
+static void put_alive(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *object;
+
+	put_number(d, root, "live", s->live_selems);
+	object = put_object(d, root, "storages");
+	put_number(d, object, "born", s->c.storage_births);
+	put_number(d, object, "freed", s->c.storage_frees);
+	put_number(d, object, "live", s->live_storages);
+	object = put_object(d, root, "maps");
+	put_number(d, object, "created", s->maps_created);
+	put_number(d, object, "closed", s->maps_closed);
+	put_number(d, object, "outstanding", s->maps_outstanding);
+}
+
 static void put_births(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
 	struct json_object *born, *owners, *freed;
@@ -318,12 +349,15 @@ static void put_visits_of_side(struct doc *d, struct json_object *visits, const 
 
 static void put_visits(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
-	struct json_object *visits, *longest;
+	struct json_object *lockless, *visits, *longest;
 
 	put_number(d, root, "lockless_unlinks", snapshot_lockless(s));
+	lockless = put_object(d, root, "lockless_by_side");
 	visits = put_object(d, root, "visits");
-	for (unsigned int i = 0; i < SOAK_SIDE_NR; i++)
+	for (unsigned int i = 0; i < SOAK_SIDE_NR; i++) {
+		put_number(d, lockless, side_name(i), s->c.lockless[i]);
 		put_visits_of_side(d, visits, s, i);
+	}
 	longest = put_object(d, root, "longest_s");
 	put_real(d, longest, "map_free", seconds(s->c.map_free_max_ns));
 	put_real(d, longest, "destroy", seconds(s->c.destroy_max_ns));
@@ -425,17 +459,58 @@ static void put_holes(struct doc *d, struct json_object *root, const struct snap
 	}
 }
 
+/* What the oracles besides the ledger looked at. */
+static void put_checks(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *checks = put_object(d, root, "checks");
+
+	put_number(d, checks, "fields_freed", s->c.fields_freed);
+	put_number(d, checks, "references_stored", s->c.refs_stored);
+	put_number(d, checks, "references_taken", s->c.refs_taken);
+	put_number(d, checks, "references_released", s->c.refs_taken + s->c.refs_freed);
+	put_number(d, checks, "identities",
+		   s->c.identity_checked[SOAK_SK] + s->c.identity_checked[SOAK_TASK]);
+	put_number(d, checks, "values_read_by_workers", s->syscall_lookups);
+	put_number(d, checks, "values_read_by_programs", s->c.values_read);
+	put_number(d, checks, "values_read_elsewhere", s->reader_lookups);
+	put_number(d, checks, "values_watched", s->reader_watched);
+	put_number(d, checks, "maps_noted", s->maps_noted);
+	put_real(d, checks, "slab_growth_bytes", (double)s->slab_growth);
+}
+
+/* Kinds that the kernel's comments speak of do not stand here, and neither do forced ones. */
+static void put_undocumented(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *holes;
+
+	put_number(d, root, "undocumented_holes", snapshot_undocumented(s));
+	holes = put_object(d, root, "undocumented_holes_by_kind");
+	for (unsigned int i = 0; i < HOLE_NR; i++) {
+		struct json_object *hole = NULL;
+
+		for (unsigned int k = 0; k < FAULT_NR; k++) {
+			if (!snapshot_is_undocumented(i, k))
+				continue;
+			if (!hole)
+				hole = put_object(d, holes, hole_kind_name(i));
+			put_number(d, hole, fault_kind_name(k), s->holes[i][k]);
+		}
+	}
+}
+
 static void put_findings(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
 	struct json_object *violations, *misses, *oracles;
 
 	put_holes(d, root, s);
+	put_undocumented(d, root, s);
 	put_number(d, root, "leaks",
 		   s->violations[VIOLATION_SELEM_LEAK] + s->violations[VIOLATION_STORAGE_LEAK]);
 	put_number(d, root, "double_frees",
 		   s->violations[VIOLATION_DOUBLE_FREE] +
 			   s->violations[VIOLATION_STORAGE_DOUBLE_FREE]);
 	put_number(d, root, "omem_mismatches", s->c.omem_mismatch);
+	put_checks(d, root, s);
 	put_number(d, root, "violations", snapshot_violations(s));
 	violations = put_object(d, root, "violations_by_kind");
 	for (unsigned int i = 0; i < VIOLATION_NR; i++)
@@ -523,6 +598,54 @@ static void put_config(struct doc *d, struct json_object *root, const struct con
 	}
 }
 
+/* An array on one line of the file: as many lines as there are points nobody would scroll past. */
+static void put_column(struct doc *d, struct json_object *parent, const char *key,
+		       const struct series *series, size_t offset)
+{
+	struct json_object *array = put_array(d, parent, key);
+	_cleanup_free_ char *text = NULL;
+
+	for (unsigned int i = 0; i < series->n; i++) {
+		uint64_t value;
+
+		memcpy(&value, (const char *)&series->points[i] + offset, sizeof(value));
+		append(d, array, json_object_new_uint64(value));
+	}
+	if (d->failed)
+		return;
+	text = strdup(json_object_to_json_string_ext(array, JSON_C_TO_STRING_SPACED));
+	if (!text) {
+		d->failed = true;
+		return;
+	}
+	json_object_set_serializer(array, json_object_userdata_to_json_string, TAKE_PTR(text),
+				   json_object_free_userdata);
+}
+
+#define COLUMN(member) offsetof(struct series_point, member)
+
+/* Empty where nobody kept one. */
+static void put_series(struct doc *d, struct json_object *root, const struct series *series)
+{
+	static const struct series none;
+	struct json_object *object = put_object(d, root, "series");
+	struct json_object *faults;
+
+	if (!series)
+		series = &none;
+	put_real(d, object, "step_s", seconds(series->step_ns));
+	put_column(d, object, "elapsed_ns", series, COLUMN(elapsed_ns));
+	put_column(d, object, "owners", series, COLUMN(owners));
+	put_column(d, object, "selems", series, COLUMN(selems));
+	faults = put_object(d, object, "faults");
+	for (unsigned int k = 0; k < FAULT_NR; k++)
+		put_column(d, faults, fault_kind_name(k), series, COLUMN(faults[k]));
+	put_column(d, object, "lockless_unlinks", series, COLUMN(lockless));
+	put_column(d, object, "holes", series, COLUMN(holes));
+	put_column(d, object, "undocumented_holes", series, COLUMN(undocumented));
+	put_column(d, object, "violations", series, COLUMN(violations));
+}
+
 /* NULL when out of memory. */
 static struct json_object *build(const struct snapshot *s, const struct config *config,
 				 const struct kmsg *kmsg)
@@ -534,6 +657,7 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 	put_inject(&d, root, s);
 	put_lock_failures(&d, root, s);
 	put_births(&d, root, s);
+	put_alive(&d, root, s);
 	put_visits(&d, root, s);
 	put_coverage(&d, root, s);
 	put_module(&d, root, s);
@@ -541,6 +665,7 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 	put_kernel_log(&d, root, s, kmsg);
 	put_resources(&d, root, s);
 	put_config(&d, root, config);
+	put_series(&d, root, s->series);
 	if (!d.failed)
 		return root;
 	json_object_put(root);
@@ -567,23 +692,10 @@ int report_write(const char *dir, const struct snapshot *s, const struct config 
 						    JSON_C_TO_STRING_NOSLASHESCAPE));
 	if (!text)
 		return -ENOMEM;
-	r = make_dirs(dir, 0755);
+	r = make_dirs(dir, 0750);
 	if (r < 0)
 		return r;
 	return write_file_atomic(path, text, strlen(text));
-}
-
-/* "12s", "5m03s", "2h00m07s". */
-static void format_elapsed(char *buf, size_t size, uint64_t ns)
-{
-	unsigned long long t = ns / NSEC_PER_SEC;
-
-	if (t < 60)
-		snprintf(buf, size, "%llus", t);
-	else if (t < 3600)
-		snprintf(buf, size, "%llum%02llus", t / 60, t % 60);
-	else
-		snprintf(buf, size, "%lluh%02llum%02llus", t / 3600, t / 60 % 60, t % 60);
 }
 
 /* A counter that went backwards means a wrong prev: show nothing rather than 1.8e19. */
@@ -607,9 +719,9 @@ void report_progress(char *buf, size_t size, const struct snapshot *s, const str
 	format_elapsed(elapsed, sizeof(elapsed), s->elapsed_ns);
 	snprintf(buf, size,
 		 "%s  owners/s %.0f  selems/s %.0f  lockless %" PRIu64 "  timeouts %" PRIu64
-		 "  violations %" PRIu64,
+		 "  undocumented holes %" PRIu64 "  violations %" PRIu64,
 		 elapsed, rate(owners, ns), rate(births, ns), snapshot_lockless(s),
-		 snapshot_timeouts(s), snapshot_violations(s));
+		 snapshot_timeouts(s), snapshot_undocumented(s), snapshot_violations(s));
 }
 
 /* One cell of "name n, name n", of the counts that are not zero. */
@@ -648,9 +760,7 @@ static void row(FILE *out, const char *name)
 static void print_forced(FILE *out, const struct snapshot *s)
 {
 	if (was_forced(s))
-		fputs("FAULTS WERE FORCED: locks failed that nobody held; leaks that follow are "
-		      "predicted, not bugs\n",
-		      out);
+		fputs(REPORT_FORCED "\n", out);
 }
 
 static void print_kinds(FILE *out, const struct snapshot *s)
@@ -735,6 +845,18 @@ static void print_population(FILE *out, const struct snapshot *s)
 	row(out, "maps");
 	fprintf(out, "created %" PRIu64 ", closed %" PRIu64 ", outstanding %" PRIu64 "\n",
 		s->maps_created, s->maps_closed, s->maps_outstanding);
+}
+
+static void print_checks(FILE *out, const struct snapshot *s)
+{
+	row(out, "fields");
+	fprintf(out, "freed %llu, references stored %llu, taken %llu, freed %llu\n",
+		s->c.fields_freed, s->c.refs_stored, s->c.refs_taken, s->c.refs_freed);
+	row(out, "values read");
+	fprintf(out,
+		"by workers %" PRIu64 ", by programs %llu, by another process %" PRIu64
+		", while replaced %" PRIu64 "\n",
+		s->syscall_lookups, s->c.values_read, s->reader_lookups, s->reader_watched);
 }
 
 static void print_visits(FILE *out, const struct snapshot *s)
@@ -970,6 +1092,33 @@ static void print_coverage(FILE *out, const struct snapshot *s)
 	}
 }
 
+static void print_undocumented(FILE *out, const struct snapshot *s)
+{
+	struct list holes = { .out = out };
+
+	row(out, "undocumented");
+	for (unsigned int i = 0; i < HOLE_NR * FAULT_NR; i++) {
+		uint64_t n = s->holes[i / FAULT_NR][i % FAULT_NR];
+
+		if (n && snapshot_is_undocumented(i / FAULT_NR, i % FAULT_NR))
+			list_add(&holes, "%s %" PRIu64 " (%s)", hole_kind_name(i / FAULT_NR), n,
+				 fault_kind_name(i % FAULT_NR));
+	}
+	list_end(&holes);
+}
+
+/* For whoever reads the end only: no violation, and yet news. */
+static void print_notice(FILE *out, const struct snapshot *s)
+{
+	uint64_t n = snapshot_undocumented(s);
+
+	if (n)
+		fprintf(out,
+			"NOTICE: %" PRIu64 " undocumented holes, without a forced error: the "
+			"kernel's comments do not speak of them\n",
+			n);
+}
+
 static void print_findings(FILE *out, const struct snapshot *s)
 {
 	struct list holes = { .out = out }, violations = { .out = out };
@@ -984,6 +1133,7 @@ static void print_findings(FILE *out, const struct snapshot *s)
 				 fault_kind_name(i % FAULT_NR));
 	}
 	list_end(&holes);
+	print_undocumented(out, s);
 	row(out, "violations");
 	for (unsigned int i = 0; i < VIOLATION_NR; i++)
 		list_count(&violations, violation_name(i), s->violations[i]);
@@ -1069,6 +1219,7 @@ void report_print_end(FILE *out, const struct snapshot *s)
 	print_faults(out, s);
 	print_run(out, s);
 	print_population(out, s);
+	print_checks(out, s);
 	print_visits(out, s);
 	print_lock_failures(out, s);
 	print_module(out, s);
@@ -1077,6 +1228,7 @@ void report_print_end(FILE *out, const struct snapshot *s)
 	print_oracles(out, s);
 	print_resources(out, s);
 	print_reasons(out, s);
+	print_notice(out, s);
 	print_forced(out, s);
 	print_last_line(out, s);
 	fflush(out);

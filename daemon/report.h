@@ -14,6 +14,9 @@ struct kmsg;
 struct config;
 
 #define REPORT_VERSION 1
+#define REPORT_FORCED                                                                              \
+	"FAULTS WERE FORCED: locks failed that nobody held; leaks that follow are predicted, not " \
+	"bugs"
 
 /*
  * Writes DIR/report.json as atomically as the stats file; DIR is made when absent. Also usable
@@ -36,6 +39,9 @@ void report_progress(char *buf, size_t size, const struct snapshot *s, const str
  * faults were forced, the line that says so stands first and once more before the last line.
  */
 void report_print_end(FILE *out, const struct snapshot *s);
+
+/* How a reader is told of a kind of fault: "organic (real holders ...)". */
+const char *report_kind_notice(enum fault_kind kind);
 
 /* 0 pass, 1 fail, 3 inconclusive, 4 anything else. */
 int report_exit_code(enum verdict verdict);

@@ -7,6 +7,7 @@
 #include "snapshot.h"
 
 #include "inject/kmod/rqspinlock_fault.h"
+#include "model.h"
 #include "util.h"
 
 static const char *const verdict_names[] = {
@@ -28,8 +29,13 @@ static const char *const hole_kind_names[] = {
 	[HOLE_SELEM] = "selem",
 	[HOLE_STORAGE] = "storage",
 	[HOLE_LINKED] = "linked",
+	[HOLE_FIELDS] = "fields",
 };
 _Static_assert(ARRAY_SIZE(hole_kind_names) == HOLE_NR, "a hole has no name");
+_Static_assert((int)HOLE_SELEM == (int)MODEL_SELEM && (int)HOLE_STORAGE == (int)MODEL_STORAGE &&
+		       (int)HOLE_LINKED == (int)MODEL_LINKED &&
+		       (int)HOLE_FIELDS == (int)MODEL_FIELDS,
+	       "holes are in the order of the model's");
 
 static const char *const violation_names[] = {
 	[VIOLATION_SELEM_LEAK] = "selem_leak",
@@ -40,7 +46,20 @@ static const char *const violation_names[] = {
 	[VIOLATION_VALUE] = "value",
 	[VIOLATION_KERNEL_LOG] = "kernel_log",
 	[VIOLATION_STUCK] = "stuck",
+	[VIOLATION_FREED_LINKED] = "freed_linked",
 	[VIOLATION_HELD] = "held",
+	[VIOLATION_FIELDS_TWICE] = "fields_twice",
+	[VIOLATION_FIELDS_LEAK] = "fields_leak",
+	[VIOLATION_FIELDS_LATE] = "fields_late",
+	[VIOLATION_REFERENCE] = "reference",
+	[VIOLATION_IDENTITY] = "identity",
+	[VIOLATION_TORN] = "torn",
+	[VIOLATION_MAP] = "map",
+	[VIOLATION_EARLY] = "early",
+	[VIOLATION_KMEMLEAK] = "kmemleak",
+	[VIOLATION_OWNER] = "owner",
+	[VIOLATION_LOCK] = "lock",
+	[VIOLATION_FORGOTTEN] = "forgotten",
 };
 _Static_assert(ARRAY_SIZE(violation_names) == VIOLATION_NR, "a violation has no name");
 
@@ -60,6 +79,12 @@ static const char *const oracle_names[] = {
 	[ORACLE_VALUES] = "values",
 	[ORACLE_KERNEL_LOG] = "kernel_log",
 	[ORACLE_LIVENESS] = "liveness",
+	[ORACLE_FIELDS] = "fields",
+	[ORACLE_IDENTITY] = "identity",
+	[ORACLE_READER] = "reader",
+	[ORACLE_MAPS] = "maps",
+	[ORACLE_KMEMLEAK] = "kmemleak",
+	[ORACLE_HELD] = "held",
 };
 _Static_assert(ARRAY_SIZE(oracle_names) == ORACLE_NR, "an oracle has no name");
 
@@ -124,6 +149,19 @@ static const char *const op_names[] = {
 };
 _Static_assert(ARRAY_SIZE(op_names) == SOAK_OP_NR, "an operation has no name");
 
+static const char *const run_state_names[] = {
+	[RUN_CHURNING] = "churning", [RUN_PAUSED] = "paused", [RUN_FROZEN] = "frozen",
+	[RUN_JUDGING] = "judging",   [RUN_ENDED] = "ended",
+};
+_Static_assert(ARRAY_SIZE(run_state_names) == RUN_STATE_NR, "a state of the run has no name");
+
+static const char *const finding_class_names[] = {
+	[FINDING_VIOLATION] = "violation",
+	[FINDING_UNDOCUMENTED] = "undocumented",
+	[FINDING_DOCUMENTED] = "documented",
+};
+_Static_assert(ARRAY_SIZE(finding_class_names) == FINDING_CLASS_NR, "a finding has no name");
+
 /* A value outside its enum can only come from a corrupt snapshot: say so, do not crash. */
 #define LOOKUP(names, i) \
 	((unsigned int)(i) < ARRAY_SIZE(names) && (names)[i] ? (names)[i] : "unknown")
@@ -146,6 +184,16 @@ const char *verdict_name(enum verdict v)
 const char *fault_kind_name(enum fault_kind k)
 {
 	return LOOKUP(fault_kind_names, k);
+}
+
+const char *run_state_name(enum run_state r)
+{
+	return LOOKUP(run_state_names, r);
+}
+
+const char *finding_class_name(enum finding_class f)
+{
+	return LOOKUP(finding_class_names, f);
 }
 
 const char *hole_kind_name(enum hole_kind k)
@@ -289,6 +337,29 @@ uint64_t snapshot_holes(const struct snapshot *s)
 
 	for (unsigned int i = 0; i < HOLE_NR; i++)
 		total += snapshot_total(s->holes[i], FAULT_NR);
+	return total;
+}
+
+enum fault_kind fault_kind_worst(unsigned int kinds)
+{
+	for (unsigned int kind = FAULT_NR; kind--;)
+		if (kinds & (1u << kind))
+			return kind;
+	return FAULT_NR;
+}
+
+bool snapshot_is_undocumented(enum hole_kind hole, enum fault_kind kind)
+{
+	return kind != FAULT_FORCED && !model_hole_is_documented((enum model_hole)hole);
+}
+
+uint64_t snapshot_undocumented(const struct snapshot *s)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < HOLE_NR * FAULT_NR; i++)
+		if (snapshot_is_undocumented(i / FAULT_NR, i % FAULT_NR))
+			total += s->holes[i / FAULT_NR][i % FAULT_NR];
 	return total;
 }
 

@@ -21,23 +21,62 @@ enum verdict {
 	VERDICT_NR,
 };
 
+enum run_state {
+	RUN_CHURNING,
+	RUN_PAUSED,  /* outside of its --window */
+	RUN_FROZEN,  /* --on-violation=freeze: waiting for a signal */
+	RUN_JUDGING, /* winding down: no more churn */
+	RUN_ENDED,   /* the verdict stands */
+	RUN_STATE_NR,
+};
+
+/* What became of a new configuration. */
+enum reload_result {
+	RELOAD_APPLIED,
+	RELOAD_REFUSED,
+	RELOAD_NR,
+};
+
+/* How much a finding weighs. */
+enum finding_class {
+	FINDING_VIOLATION,
+	FINDING_UNDOCUMENTED, /* a hole of which the kernel's comments say nothing */
+	FINDING_DOCUMENTED,   /* an example of one that they do mention */
+	FINDING_CLASS_NR,
+};
+
+/* In the order of enum model_hole (model.h), which says what each is and if it is documented. */
 enum hole_kind {
 	HOLE_SELEM,   /* a selem never freed */
 	HOLE_STORAGE, /* a bpf_local_storage never freed */
 	HOLE_LINKED,  /* a selem freed while it was still on a list */
+	HOLE_FIELDS,  /* special fields never freed: map_free failed the bucket lock */
 	HOLE_NR,
 };
 
 enum violation_kind {
-	VIOLATION_SELEM_LEAK, /* never freed, and no lock failed in its history */
+	VIOLATION_SELEM_LEAK, /* never freed, and not so predicted by its history */
 	VIOLATION_STORAGE_LEAK,
 	VIOLATION_DOUBLE_FREE,
 	VIOLATION_STORAGE_DOUBLE_FREE,
 	VIOLATION_OMEM,	 /* sk_omem_alloc not 0 after bpf_sk_storage_free() */
 	VIOLATION_VALUE, /* a value read back is not the one stored */
 	VIOLATION_KERNEL_LOG,
-	VIOLATION_STUCK, /* a worker, a map_free or a destroy stopped making progress */
-	VIOLATION_HELD,	 /* rqspinlock's counts of held locks are not 0 after the run */
+	VIOLATION_STUCK,	/* a worker, a map_free or a destroy stopped making progress */
+	VIOLATION_FREED_LINKED, /* a selem freed on a list on which no failed lock left it */
+	VIOLATION_HELD,		/* rqspinlock's counts of held locks are not 0 after the run */
+	VIOLATION_FIELDS_TWICE, /* special fields of one selem freed twice */
+	VIOLATION_FIELDS_LEAK,	/* never freed, though map_free failed no bucket lock */
+	VIOLATION_FIELDS_LATE,	/* freed when the map was gone */
+	VIOLATION_REFERENCE,	/* references in values: not released exactly once */
+	VIOLATION_IDENTITY,	/* a storage destroyed of another owner, or of one that lives */
+	VIOLATION_TORN,		/* a reader under the value's lock saw half of an update */
+	VIOLATION_MAP,		/* the id of a map of ours is still there after the run */
+	VIOLATION_EARLY,	/* deleted, and freed without regard to sleepable programs */
+	VIOLATION_KMEMLEAK,	/* memory of local storage that nothing points to */
+	VIOLATION_LOCK,		/* a lock that failed too soon, or stays locked with nobody at it */
+	VIOLATION_OWNER,	/* map_free() used an owner whose destroy() was over */
+	VIOLATION_FORGOTTEN,	/* an owner is dead, and its storage was never destroyed */
 	VIOLATION_NR,
 };
 
@@ -60,6 +99,12 @@ enum oracle {
 	ORACLE_VALUES,
 	ORACLE_KERNEL_LOG,
 	ORACLE_LIVENESS,
+	ORACLE_FIELDS,
+	ORACLE_IDENTITY,
+	ORACLE_READER, /* values as another process reads them */
+	ORACLE_MAPS,
+	ORACLE_KMEMLEAK,
+	ORACLE_HELD,
 	ORACLE_NR,
 };
 
@@ -105,15 +150,20 @@ struct snapshot_module {
 	int64_t held;	    /* sum of these counts */
 };
 
+struct series;
+
 struct snapshot {
 	/* identity */
 	char kernel_release[65];
 	char cpu_model[64];
 	uint64_t seed;
 	char inject[48];       /* backends, "fail_function,stall" */
+	char instance[65];     /* "": none */
 	double start_realtime; /* seconds since the epoch */
 	double update_realtime;
 	uint64_t elapsed_ns;
+	uint64_t paused_ns; /* of that, outside of the windows */
+	uint64_t reloads[RELOAD_NR];
 
 	struct soak_counters c;		       /* all CPUs added up; *_max_ns: the greatest */
 	uint64_t owners_by_kind[SOAK_KIND_NR]; /* owners born */
@@ -126,6 +176,11 @@ struct snapshot {
 	uint64_t syscall_updates; /* successful operations of the workers through bpf(2) */
 	uint64_t syscall_deletes;
 	uint64_t syscall_lookups;
+	uint64_t reader_lookups;	      /* values read by another process */
+	uint64_t reader_watched;	      /* of those, while they were being replaced */
+	uint64_t maps_noted;		      /* maps whose ids must be gone at the end */
+	uint64_t slab_bytes;		      /* SUnreclaim of /proc/meminfo */
+	int64_t slab_growth;		      /* since the churn began */
 	uint64_t syscall_errors[SOAK_ERR_NR]; /* errno returned to the workers by bpf(2) */
 
 	/*
@@ -142,11 +197,16 @@ struct snapshot {
 	uint64_t holes[HOLE_NR][FAULT_NR];
 	uint64_t violations[VIOLATION_NR];
 	uint64_t misses[MISS_NR];
-	uint64_t frees_blind;  /* frees that may have gone past both copies of a program */
-	uint64_t births_blind; /* the same of births */
-	uint64_t unjudged;     /* residuals whose history has gaps: neither hole nor violation */
+	uint64_t frees_blind;	 /* frees that may have gone past both copies of a program */
+	uint64_t births_blind;	 /* the same of births */
+	uint64_t fields_blind;	 /* the same of special fields freed */
+	uint64_t fields_unfreed; /* selems, never freed or still to be judged, with their fields */
+	uint64_t unjudged;	 /* residuals whose history has gaps: neither hole nor violation */
 	uint64_t kmsg[KMSG_CLASS_NR];
 	enum oracle_state oracles[ORACLE_NR];
+	uint64_t findings[FINDING_CLASS_NR]; /* different ones, by their signatures */
+	uint64_t finding_dirs;		     /* of those, kept whole */
+	enum run_state state;
 	uint64_t leaked_bytes; /* of confirmed or suspected residuals */
 	uint64_t leak_budget;
 
@@ -173,6 +233,7 @@ struct snapshot {
 	enum verdict verdict;
 	char reasons[SNAPSHOT_REASONS][200]; /* why not PASS, most important first */
 	unsigned int n_reasons;
+	const struct series *series; /* how all this came about; borrowed, NULL: unknown */
 };
 
 uint64_t snapshot_total(const uint64_t *values, unsigned int n);
@@ -181,10 +242,18 @@ uint64_t snapshot_frees(const struct snapshot *s);
 uint64_t snapshot_owners(const struct snapshot *s);
 uint64_t snapshot_violations(const struct snapshot *s);
 uint64_t snapshot_holes(const struct snapshot *s);
+/*
+ * Of the holes, those of kinds that the kernel's comments do not speak of and that were reached
+ * without forcing: news for its maintainers.
+ */
+uint64_t snapshot_undocumented(const struct snapshot *s);
+bool snapshot_is_undocumented(enum hole_kind hole, enum fault_kind kind);
 uint64_t snapshot_timeouts(const struct snapshot *s);
 uint64_t snapshot_deadlocks(const struct snapshot *s);
 /* Of one kind, timeouts and deadlocks together. */
 uint64_t snapshot_failures(const struct snapshot *s, enum fault_kind kind);
+/* Of a set, as bits: a forced failure explains what an organic one need not. FAULT_NR: empty. */
+enum fault_kind fault_kind_worst(unsigned int kinds);
 /* asked_error, spelled out. */
 const char *snapshot_asked_error(const struct snapshot *s);
 /* Visits of one side whose two locks ended so. */
@@ -198,10 +267,12 @@ uint64_t snapshot_lockless(const struct snapshot *s);
  * Labels of the stats file and keys of the report: the only place where these names are. Never
  * NULL: a value outside its enum is "unknown".
  */
-const char *verdict_name(enum verdict v);	   /* "PASS", "FAIL", "INCONCLUSIVE", "RUNNING" */
-const char *fault_kind_name(enum fault_kind k);	   /* "organic", ... */
-const char *hole_kind_name(enum hole_kind k);	   /* "selem", "storage" */
-const char *violation_name(enum violation_kind v); /* "selem_leak", ... */
+const char *verdict_name(enum verdict v);	/* "PASS", "FAIL", "INCONCLUSIVE", "RUNNING" */
+const char *fault_kind_name(enum fault_kind k); /* "organic", ... */
+const char *run_state_name(enum run_state r);	/* "churning", "frozen", ... */
+const char *finding_class_name(enum finding_class f); /* "violation", "undocumented", ... */
+const char *hole_kind_name(enum hole_kind k);	      /* "selem", "storage" */
+const char *violation_name(enum violation_kind v);    /* "selem_leak", ... */
 const char *miss_name(enum miss_kind m);
 const char *oracle_name(enum oracle o);
 const char *oracle_state_name(enum oracle_state s);    /* "live", "blind", "absent" */

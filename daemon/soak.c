@@ -14,25 +14,39 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #include "churn.h"
 #include "config.h"
 #include "control.h"
+#include "finding.h"
 #include "inject/inject.h"
+#include "inject/undo.h"
+#include "kmemleak.h"
 #include "kmsg.h"
 #include "ledger.h"
 #include "log.h"
+#include "map_ids.h"
+#include "path.h"
 #include "pool.h"
 #include "probe.h"
 #include "programs.h"
+#include "reader.h"
+#include "reboot.h"
+#include "replay.h"
 #include "report.h"
+#include "runstate.h"
+#include "series.h"
+#include "service.h"
 #include "snapshot.h"
 #include "stats.h"
 #include "util.h"
 #include "verdict.h"
+#include "window.h"
 
 #define EXIT_USAGE	  2
 #define EXIT_UNSUPPORTED  77
@@ -43,15 +57,18 @@
 #define PROGRESS_LINE_NS (60 * NSEC_PER_SEC)
 #define REARM_NS	 (5 * NSEC_PER_SEC)
 #define ROTATE_PAUSE_NS	 (50 * NSEC_PER_MSEC)
-#define QUIET_NS	 (6 * NSEC_PER_SEC)
 #define SCAN_NS		 (10 * NSEC_PER_SEC)
 #define HELD_NS		 (2 * NSEC_PER_SEC)
+#define START_NS	 (600 * NSEC_PER_SEC) /* what the controls may take on a slow machine */
+#define HOLD_NS		 (60 * NSEC_PER_SEC)
 #define FILES_WANTED	 65536
 #define QUIESCE_MAX_NS	 (60 * NSEC_PER_SEC)
 #define LEAK_SHARE	 4 /* of MemAvailable at start */
+#define CONSOLE		 "/dev/console"
 
 struct soak {
 	const struct config *config;
+	struct config *live; /* the same, to be changed by a reload */
 	struct probe probe;
 	struct inject_options inject_options;
 	struct inject_set inject;
@@ -59,34 +76,52 @@ struct soak {
 	struct pool *pool;
 	struct churn *churn;
 	struct kmsg *kmsg;
+	struct findings *findings;
+	enum run_state state;
 	int epoll_fd, signal_fd, timer_fd;
 
 	uint64_t start_ns, end_ns, stats_ns, scan_ns, line_ns, rearm_ns;
 	double start_realtime, cpu_at_start;
 	uint64_t memory_at_start, leak_budget;
 	unsigned int signals;
-	bool over; /* time, signal or a limit */
+	bool over;   /* time, signal or a limit */
+	bool reload; /* asked for by SIGHUP */
+	bool budget_used;
+	struct windows windows;
+	uint64_t paused_ns, pause_begun_ns; /* 0: not paused */
+	uint64_t reloads[RELOAD_NR];
 	bool stats_failed;
+	bool marked; /* run.state says that we run */
 	bool stuck_reported;
-	int joined_fd;	     /* eventfd: the joins are behind us */
+	bool reacted;	     /* to the first violation */
+	int joined_fd;	     /* eventfd: what may hang is behind us */
 	uint64_t churned_ns; /* how long the churn went on */
 	double churn_cpu_s;  /* what the books cost meanwhile */
-	uint64_t stats_errors, stuck, held;
+	uint64_t stats_errors, stuck, held, maps_left, kmemleaks, forgotten;
+	uint64_t slab_at_start;
+	struct reader *reader;
+	struct service service;
 	struct snapshot now, before;
+	struct series series;
 	enum oracle_state oracles[ORACLE_NR];
 };
 
 /* Figures. */
 
-static uint64_t meminfo_available(void)
+static uint64_t meminfo(const char *key)
 {
 	_cleanup_free_ char *text = NULL;
 	const char *line;
 
 	if (read_file("/proc/meminfo", &text, NULL) < 0)
 		return 0;
-	line = strstr(text, "MemAvailable:");
-	return line ? strtoull(line + strlen("MemAvailable:"), NULL, 10) * 1024 : 0;
+	line = strstr(text, key);
+	return line ? strtoull(line + strlen(key), NULL, 10) * 1024 : 0;
+}
+
+static uint64_t meminfo_available(void)
+{
+	return meminfo("MemAvailable:");
 }
 
 /* The daemon's own memory: everything resident except the ledger's tables. */
@@ -188,9 +223,21 @@ static void take_snapshot(struct soak *soak)
 	s->start_realtime = soak->start_realtime;
 	s->update_realtime = now_realtime();
 	s->elapsed_ns = now_ns() - soak->start_ns;
+	s->paused_ns =
+		soak->paused_ns + (soak->pause_begun_ns ? now_ns() - soak->pause_begun_ns : 0);
+	memcpy(s->reloads, soak->reloads, sizeof(s->reloads));
+	snprintf(s->instance, sizeof(s->instance), "%s",
+		 soak->config->instance ? soak->config->instance : "");
 	s->leak_budget = soak->leak_budget;
 	s->stats_write_errors = soak->stats_errors;
 	s->violations[VIOLATION_STUCK] = soak->stuck;
+	s->violations[VIOLATION_MAP] = soak->maps_left;
+	s->violations[VIOLATION_KMEMLEAK] = soak->kmemleaks;
+	s->violations[VIOLATION_FORGOTTEN] = soak->forgotten;
+	s->maps_noted = map_ids_noted(pool_map_ids(soak->pool));
+	s->state = soak->state;
+	s->series = &soak->series;
+	findings_read(soak->findings, s);
 	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
 	ledger_read_counters(soak->programs, s);
 	if (soak->churn)
@@ -211,8 +258,30 @@ static void take_whole_snapshot(struct soak *soak)
 	take_snapshot(soak);
 	soak->now.rss_bytes = resident_bytes();
 	soak->now.open_fds = count_fds();
+	soak->now.slab_bytes = meminfo("SUnreclaim:");
+	soak->now.slab_growth = (int64_t)(soak->now.slab_bytes - soak->slab_at_start);
 	if (soak->config->oracles)
 		ledger_read_tables(soak->programs, &soak->now);
+}
+
+/* Where other users could put something else nothing is written. */
+
+static int check_path(const char *key, const char *path, enum path_kind kind)
+{
+	_cleanup_free_ char *why = NULL;
+	int r = path ? path_check(path, kind, &why) : 0;
+
+	if (r < 0 || !why)
+		return r;
+	log_error("--%s: %s: %s", key, path, why);
+	return -EINVAL;
+}
+
+static int check_paths(const struct config *config)
+{
+	int r = check_path("stats-file", config->stats_file, PATH_FILE);
+
+	return r ?: check_path("report", config->report_dir, PATH_DIR);
 }
 
 /* What the world sees while the run goes on. */
@@ -266,6 +335,13 @@ static void show_progress(struct soak *soak)
 	soak->before = soak->now;
 }
 
+/* What is wrong by now is written down at once. */
+static void watch_findings(struct soak *soak)
+{
+	findings_watch(soak->findings);
+	findings_read(soak->findings, &soak->now);
+}
+
 static void end_run(struct soak *soak, const char *why)
 {
 	if (soak->over)
@@ -284,19 +360,29 @@ static void check_memory(struct soak *soak)
 	if (soak->now.leaked_bytes <= soak->leak_budget &&
 	    (!available || available + soak->leak_budget >= soak->memory_at_start))
 		return;
+	soak->budget_used = true;
 	end_run(soak, "the leak budget is used up: ending the run with its verdict");
 }
 
 static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
 {
+	struct finding finding = { .class = FINDING_VIOLATION,
+				   .violation = VIOLATION_STUCK,
+				   .kind = FAULT_NR };
+	char text[128];
+
 	if (soak->stuck_reported)
 		return;
 	soak->stuck_reported = true;
 	soak->stuck++;
-	log_error("VIOLATION, stuck: %s has made no progress for %" PRIu64 " s", what,
-		  (uint64_t)(ns / NSEC_PER_SEC));
+	snprintf(text, sizeof(text), "%s has made no progress for %" PRIu64 " s", what,
+		 (uint64_t)(ns / NSEC_PER_SEC));
+	log_error("VIOLATION, stuck: %s", text);
+	finding.what = text;
+	findings_add(soak->findings, &finding);
 	/* More load on a kernel that is stuck finds nothing more, and may hide what is stuck. */
-	end_run(soak, "stuck: ending the run with its verdict");
+	if (soak->config->on_violation != ON_VIOLATION_FREEZE || soak->state != RUN_CHURNING)
+		end_run(soak, "stuck: ending the run with its verdict");
 }
 
 static void check_liveness(struct soak *soak)
@@ -318,7 +404,8 @@ static void check_liveness(struct soak *soak)
 
 static void rearm_warnings(struct soak *soak)
 {
-	if (!inject_set_injects(&soak->inject) || now_ns() < soak->rearm_ns)
+	if (!inject_set_injects(&soak->inject) || soak->state != RUN_CHURNING ||
+	    now_ns() < soak->rearm_ns)
 		return;
 	soak->rearm_ns = now_ns() + REARM_NS;
 	kmsg_rearm_warn_once();
@@ -331,24 +418,64 @@ static void publish(struct soak *soak)
 	write_report(soak);
 }
 
+static void freeze(struct soak *soak);
+static void keep_to_windows(struct soak *soak);
+
+static void react_to_violation(struct soak *soak)
+{
+	enum on_violation what = soak->config->on_violation;
+
+	if (soak->reacted || soak->state != RUN_CHURNING || !snapshot_violations(&soak->now))
+		return;
+	soak->reacted = true;
+	if (what == ON_VIOLATION_STOP)
+		end_run(soak, "a violation: ending the run with its verdict "
+			      "(--on-violation=stop)");
+	else if (what == ON_VIOLATION_FREEZE)
+		freeze(soak);
+}
+
+/* Nobody works while all is frozen, so nobody can be stuck, and only a signal ends it. */
+static void check_limits(struct soak *soak, bool scanned)
+{
+	if (soak->state == RUN_FROZEN)
+		return;
+	if (scanned) {
+		check_liveness(soak);
+		check_memory(soak);
+	}
+	rearm_warnings(soak);
+	if (soak->end_ns && now_ns() >= soak->end_ns)
+		end_run(soak, NULL);
+}
+
 static void on_tick(struct soak *soak)
 {
 	bool publishing = now_ns() >= soak->stats_ns;
+	bool scanning = publishing || now_ns() >= soak->scan_ns;
 
-	if (publishing || now_ns() >= soak->scan_ns) {
+	if (scanning) {
 		take_whole_snapshot(soak);
 		soak->scan_ns = now_ns() + SCAN_NS;
-		check_liveness(soak);
-		check_memory(soak);
 	} else {
 		take_snapshot(soak);
 	}
-	rearm_warnings(soak);
+	watch_findings(soak);
+	series_take(&soak->series, &soak->now);
+	check_limits(soak, scanning);
 	show_progress(soak);
 	if (publishing)
 		publish(soak);
-	if (soak->end_ns && now_ns() >= soak->end_ns)
-		end_run(soak, NULL);
+	react_to_violation(soak);
+	keep_to_windows(soak);
+	if (soak->state < RUN_JUDGING)
+		service_tick(&soak->service, &soak->now, soak->config->stuck_ns);
+}
+
+/* Without a file there is nothing to read again, and the terminal is gone. */
+static bool asks_for_reload(const struct soak *soak, const struct signalfd_siginfo *info)
+{
+	return info->ssi_signo == SIGHUP && soak->config->config_file;
 }
 
 /* The second signal leaves at once: the kernel drops links and maps with the process. */
@@ -356,8 +483,14 @@ static void on_signal(struct soak *soak)
 {
 	struct signalfd_siginfo info;
 
-	while (read(soak->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		soak->signals++;
+	while (read(soak->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (asks_for_reload(soak, &info))
+			__atomic_store_n(&soak->reload, true, __ATOMIC_RELAXED);
+		else
+			soak->signals++;
+	}
+	if (!soak->signals)
+		return;
 	if (soak->signals < 2) {
 		end_run(soak, "stopping: workers first, then the verdict (a second signal leaves "
 			      "at once)");
@@ -405,6 +538,7 @@ static int set_up_loop(struct soak *soak)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGHUP);
 	/* Blocked here, before any thread exists: signals come through the loop only. */
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -571,6 +705,7 @@ static int load(struct soak *soak)
 	control->delete_mask = 15;
 	control->fill_sk = control->fill_task = 1;
 	control->follow = SOAK_FOLLOW_ALL;
+	control->pin = soak->config->pin_owners;
 	__atomic_store_n(&control->ready, 1, __ATOMIC_SEQ_CST);
 	return 0;
 }
@@ -589,15 +724,111 @@ static void follow_what_is_seen(struct soak *soak)
 	programs_control(soak->programs)->follow = follow;
 }
 
+/* A program of ours reads the tables, or the module, where a kernel's BTF does not tell of them. */
+static int read_held(struct soak *soak, struct soak_held *ret)
+{
+	int r = programs_held(soak->programs, ret);
+
+	if (r) {
+		take_snapshot(soak);
+		if (!soak->now.module.present)
+			return r;
+		*ret = (struct soak_held){ .seen = 1,
+					   .cpus = (unsigned int)soak->now.module.held_cpus,
+					   .sum = (int)soak->now.module.held };
+	}
+	if (soak->config->test_lie == SOAK_LIE_HELD)
+		ret->cpus++;
+	return 0;
+}
+
+static _Noreturn void give_up(struct soak *soak);
+
+/*
+ * The controls make owners and kill them, and the run loop does that itself: on a kernel that does
+ * not come back from it somebody else must say so.
+ */
+static void *watch_controls(void *arg)
+{
+	struct soak *soak = arg;
+	struct pollfd fd = { .fd = soak->joined_fd, .events = POLLIN };
+	_cleanup_free_ struct snapshot *s = calloc(1, sizeof(*s));
+
+	while (s && poll(&fd, 1, TICK_NS / NSEC_PER_MSEC) <= 0) {
+		memset(s, 0, sizeof(*s));
+		ledger_read_counters(soak->programs, s);
+		ledger_read_tables(soak->programs, s);
+		if (s->map_free_oldest_ns > soak->config->stuck_ns)
+			report_stuck(soak, "a map_free() of the controls", s->map_free_oldest_ns);
+		else if (s->destroy_oldest_ns > soak->config->stuck_ns)
+			report_stuck(soak, "a destroy() of the controls", s->destroy_oldest_ns);
+		else
+			continue;
+		give_up(soak);
+	}
+	return NULL;
+}
+
+/* What may hang, while somebody watches. */
+static bool begin_watch(struct soak *soak, void *(*watch)(void *), pthread_t *ret)
+{
+	soak->joined_fd = eventfd(0, EFD_CLOEXEC);
+	return !pthread_create(ret, NULL, watch, soak);
+}
+
+static void end_watch(struct soak *soak, bool begun, pthread_t watcher)
+{
+	eventfd_write(soak->joined_fd, 1);
+	if (begun)
+		pthread_join(watcher, NULL);
+	close(soak->joined_fd);
+}
+
+static void run_controls(struct soak *soak)
+{
+	struct soak_control *control = programs_control(soak->programs);
+	pthread_t watcher;
+	bool begun;
+
+	/* The controls count owners: the watcher must not be one. */
+	control->fill_task = 0;
+	begun = begin_watch(soak, watch_controls, &watcher);
+	control->fill_task = 1;
+	control_run(soak->programs, soak->pool, &soak->probe, soak->kmsg, soak->oracles);
+	soak->oracles[ORACLE_READER] = control_reader(soak->pool, soak->reader);
+	soak->oracles[ORACLE_MAPS] = control_maps(soak->pool);
+	end_watch(soak, begun, watcher);
+}
+
 static void prove_oracles(struct soak *soak)
 {
+	struct soak_held held;
+
 	if (!soak->config->oracles)
 		return;
-	control_run(soak->programs, soak->pool, &soak->probe, soak->kmsg, soak->oracles);
+	run_controls(soak);
+	soak->oracles[ORACLE_HELD] = read_held(soak, &held) ? ORACLE_ABSENT : ORACLE_LIVE;
+	soak->oracles[ORACLE_KMEMLEAK] = kmemleak_begin() ? ORACLE_ABSENT : ORACLE_LIVE;
 	follow_what_is_seen(soak);
 	for (unsigned int o = 0; o < ORACLE_NR; o++)
 		log_at(soak->oracles[o] == ORACLE_BLIND ? LOG_WARNING : LOG_INFO, "oracle %s: %s",
 		       oracle_name(o), oracle_state_name(soak->oracles[o]));
+}
+
+static int start_findings(struct soak *soak)
+{
+	struct findings_options options = {
+		.dir = soak->config->report_dir,
+		.console = CONSOLE,
+		.replay_base = replay_base(),
+		.config = soak->config,
+		.probe = &soak->probe,
+		.programs = soak->programs,
+		.kmsg = soak->kmsg,
+		.now = &soak->now,
+	};
+
+	return findings_new(&options, &soak->findings);
 }
 
 static void arm_test_hooks(struct soak *soak)
@@ -606,6 +837,10 @@ static void arm_test_hooks(struct soak *soak)
 
 	control->drop_free = soak->config->test_drop_free;
 	control->forge_free = soak->config->test_forge_free;
+	control->lie = soak->config->test_lie;
+	/* A map that lives as long as the programs do. */
+	if (soak->config->test_lie == SOAK_LIE_MAP)
+		programs_note_own_map(soak->programs, pool_map_ids(soak->pool));
 	if (soak->config->test_fake_warn)
 		write_file("/dev/kmsg",
 			   "<4>WARNING: CPU: 0 PID: 1 at bpfsoakd_test_hook+0x0/0x1\n");
@@ -629,22 +864,35 @@ static int start_churn(struct soak *soak)
 		.maps = soak->config->maps,
 		.seed = soak->config->seed,
 		.verify = soak->config->oracles,
+		.reader = soak->config->oracles ? soak->reader : NULL,
+		.lie = soak->config->test_lie,
 	};
 	int r;
 
 	r = churn_new(&options, soak->pool, &soak->churn);
-	if (!r)
-		r = pool_start(soak->pool, ROTATE_PAUSE_NS);
-	if (!r)
-		r = churn_start(soak->churn);
-	return r;
+	if (r)
+		return r;
+	/* The workers then begin by waiting. */
+	if (soak->state == RUN_PAUSED)
+		churn_freeze(soak->churn);
+	return churn_start(soak->churn);
 }
 
-static int start_injection(struct soak *soak)
+/* What stop_threads() stops, however often. */
+static int start_threads(struct soak *soak)
 {
+	int r = pool_start(soak->pool, ROTATE_PAUSE_NS);
+
 	soak->inject_options.programs = soak->programs;
 	soak->inject_options.pool = soak->pool;
-	return inject_set_arm(&soak->inject);
+	return r ?: inject_set_arm(&soak->inject);
+}
+
+static void set_limits(struct soak *soak)
+{
+	soak->end_ns = soak->config->duration_ns ? soak->start_ns + soak->config->duration_ns : 0;
+	soak->leak_budget = soak->config->leak_budget ? soak->config->leak_budget
+						      : soak->memory_at_start / LEAK_SHARE;
 }
 
 static void start_clocks(struct soak *soak)
@@ -652,26 +900,75 @@ static void start_clocks(struct soak *soak)
 	soak->start_ns = now_ns();
 	soak->start_realtime = now_realtime();
 	soak->cpu_at_start = thread_cpu_seconds();
-	soak->end_ns = soak->config->duration_ns ? soak->start_ns + soak->config->duration_ns : 0;
 	soak->memory_at_start = meminfo_available();
-	soak->leak_budget = soak->config->leak_budget ? soak->config->leak_budget
-						      : soak->memory_at_start / LEAK_SHARE;
+	soak->slab_at_start = meminfo("SUnreclaim:");
+	set_limits(soak);
+}
+
+/* The mark of a run under way: whoever finds it later has found a run that died. */
+
+static void mark_begin(struct soak *soak)
+{
+	const char *dir = soak->config->report_dir;
+	_cleanup_free_ char *unfinished = NULL;
+	int r;
+
+	if (!dir)
+		return;
+	r = runstate_recover(dir, NULL, &unfinished);
+	if (r == -EBUSY) {
+		log_warning("another daemon reports to %s as well: they overwrite each other's "
+			    "files",
+			    dir);
+		return;
+	}
+	if (r < 0)
+		log_warning("cannot look for an unfinished run in %s: %s", dir, strerror(-r));
+	r = runstate_begin(dir, NULL, soak->config, &soak->probe);
+	if (r < 0)
+		log_warning("cannot mark the run in %s: %s", dir, strerror(-r));
+	soak->marked = !r;
+}
+
+static void mark_end(struct soak *soak)
+{
+	int r = soak->marked ? runstate_end(soak->config->report_dir) : 0;
+
+	soak->marked = false;
+	if (r < 0)
+		log_warning("cannot mark the end of the run in %s: %s", soak->config->report_dir,
+			    strerror(-r));
 }
 
 /* The end. */
+
+/* The verdict stands and is on the disk. */
+static void reboot_if_asked(struct soak *soak)
+{
+	if (!soak->budget_used || soak->config->on_budget != ON_BUDGET_REBOOT)
+		return;
+	/* Under a service manager that is for whom it calls afterwards, who has the right to. */
+	if (undo_note_reboot() < 0)
+		reboot_now();
+}
 
 static void conclude(struct soak *soak)
 {
 	/* Rates and cost are those of the churn, not of the drain. */
 	soak->now.elapsed_ns = soak->churned_ns;
 	soak->now.bookkeeping_cpu_s = soak->churn_cpu_s;
+	soak->state = soak->now.state = RUN_ENDED;
 	verdict_decide(&soak->now);
+	series_take(&soak->series, &soak->now);
 	write_stats(soak);
 	write_report(soak);
+	mark_end(soak);
 	if (isatty(STDOUT_FILENO) && !soak->config->quiet)
 		printf("\n");
 	report_print_end(stdout, &soak->now);
 	fflush(stdout);
+	service_status(verdict_name(soak->now.verdict));
+	reboot_if_asked(soak);
 }
 
 /*
@@ -681,6 +978,7 @@ static void conclude(struct soak *soak)
 static _Noreturn void give_up(struct soak *soak)
 {
 	take_whole_snapshot(soak);
+	watch_findings(soak);
 	conclude(soak);
 	_exit(report_exit_code(soak->now.verdict));
 }
@@ -724,16 +1022,177 @@ static void *watch_joins(void *arg)
 static void stop_threads(struct soak *soak)
 {
 	pthread_t watcher;
-	int r;
+	bool begun = begin_watch(soak, watch_joins, &watcher);
 
-	soak->joined_fd = eventfd(0, EFD_CLOEXEC);
-	r = pthread_create(&watcher, NULL, watch_joins, soak);
 	inject_set_disarm(&soak->inject);
 	pool_stop(soak->pool);
-	eventfd_write(soak->joined_fd, 1);
-	if (!r)
-		pthread_join(watcher, NULL);
-	close(soak->joined_fd);
+	end_watch(soak, begun, watcher);
+}
+
+/* Windows and reloads. */
+
+static void read_windows(struct soak *soak)
+{
+	soak->windows.n = 0;
+	if (soak->config->window)
+		windows_parse(soak->config->window, &soak->windows);
+}
+
+static bool windows_are_open_now(const struct soak *soak)
+{
+	return windows_are_open(&soak->windows, (time_t)now_realtime());
+}
+
+static void begin_pause(struct soak *soak)
+{
+	log_notice("outside of the windows (--window=%s): pausing", soak->config->window);
+	soak->now.state = soak->state = RUN_PAUSED;
+	soak->pause_begun_ns = now_ns();
+}
+
+static void pause_run(struct soak *soak)
+{
+	churn_freeze(soak->churn);
+	stop_threads(soak);
+	begin_pause(soak);
+	publish(soak);
+}
+
+static void resume_run(struct soak *soak)
+{
+	int r = start_threads(soak);
+
+	if (r) {
+		log_error("cannot go on after a pause: %s", strerror(-r));
+		end_run(soak, "ending the run with its verdict");
+		return;
+	}
+	soak->paused_ns += now_ns() - soak->pause_begun_ns;
+	soak->pause_begun_ns = 0;
+	soak->now.state = soak->state = RUN_CHURNING;
+	churn_thaw(soak->churn);
+	log_notice("within a window again: going on");
+	publish(soak);
+}
+
+static void keep_to_windows(struct soak *soak)
+{
+	bool open = windows_are_open_now(soak);
+
+	if (soak->over || soak->stuck)
+		return;
+	if (soak->state == RUN_CHURNING && !open)
+		pause_run(soak);
+	else if (soak->state == RUN_PAUSED && open)
+		resume_run(soak);
+}
+
+static bool changes_injection(const struct inject_options *a, const struct inject_options *b)
+{
+	return a->stall_ns != b->stall_ns || a->pause_ns != b->pause_ns || a->rate != b->rate ||
+	       a->burst_ns != b->burst_ns || a->burst_pause_ns != b->burst_pause_ns;
+}
+
+/* Rates are read when injection begins: it begins anew, with the burst that comes next. */
+static void apply_injection(struct soak *soak)
+{
+	struct inject_options before = soak->inject_options;
+	int r;
+
+	if (soak->state == RUN_CHURNING)
+		stop_threads(soak);
+	fill_inject_options(soak);
+	soak->inject_options.programs = before.programs;
+	soak->inject_options.pool = before.pool;
+	if (soak->state != RUN_CHURNING)
+		return;
+	r = start_threads(soak);
+	if (r) {
+		log_error("cannot go on after a reload: %s", strerror(-r));
+		end_run(soak, "ending the run with its verdict");
+	}
+}
+
+static void apply_reload(struct soak *soak, struct config *from)
+{
+	struct inject_options before = soak->inject_options, after;
+
+	config_adopt(soak->live, from);
+	set_limits(soak);
+	read_windows(soak);
+	soak->stats_failed = false;
+	after = before;
+	after.stall_ns = soak->config->stall_ns;
+	after.pause_ns = soak->config->stall_pause_ns;
+	after.rate = soak->config->inject_rate;
+	after.burst_ns = soak->config->inject_burst_ns;
+	after.burst_pause_ns = soak->config->inject_pause_ns;
+	if (changes_injection(&before, &after))
+		apply_injection(soak);
+}
+
+/* All or nothing: what is wrong has been said when this returns an error. */
+static int try_reload(struct soak *soak, struct config *new)
+{
+	int r = config_reload(soak->config, new);
+
+	r = r ?: check_paths(new);
+	return r ?: service_check_stuck(&soak->service, new->stuck_ns);
+}
+
+static void reload(struct soak *soak)
+{
+	_cleanup_(config_free) struct config new = { 0 };
+
+	soak->reload = false;
+	service_reloading();
+	if (try_reload(soak, &new) < 0) {
+		soak->reloads[RELOAD_REFUSED]++;
+		log_error("the new configuration is refused as a whole: the old one stays");
+	} else {
+		apply_reload(soak, &new);
+		soak->reloads[RELOAD_APPLIED]++;
+		log_notice("the new configuration is in effect");
+	}
+	take_whole_snapshot(soak);
+	publish(soak);
+	service_reloaded();
+}
+
+static void say_frozen(struct soak *soak)
+{
+	soak->now.state = soak->state = RUN_FROZEN;
+	log_warning("frozen after a violation: nothing is churned or injected any more, programs "
+		    "and maps stay loaded; SIGTERM or SIGINT ends the run with its verdict");
+	publish(soak);
+}
+
+/* Owners stay alive and maps open, for somebody with a debugger. */
+static void freeze(struct soak *soak)
+{
+	churn_freeze(soak->churn);
+	if (soak->stuck)
+		log_warning("the injection is left as it is: its threads may be stuck as well");
+	else
+		stop_threads(soak);
+	say_frozen(soak);
+}
+
+/* A violation that only the judgement found: what the residuals are can still be looked at. */
+static void freeze_judged(struct soak *soak)
+{
+	struct pollfd fd = { .fd = soak->signal_fd, .events = POLLIN };
+
+	if (soak->config->on_violation != ON_VIOLATION_FREEZE || soak->reacted || soak->signals ||
+	    !snapshot_violations(&soak->now))
+		return;
+	say_frozen(soak);
+	/* A service manager would end what takes so long to stop. */
+	while (!soak->signals) {
+		service_hold("frozen after a violation that the judgement found", HOLD_NS);
+		if (poll(&fd, 1, HOLD_NS / 2 / NSEC_PER_MSEC) > 0)
+			on_signal(soak);
+	}
 }
 
 /* Until nothing is alive, or what is alive has not changed for a while. */
@@ -755,7 +1214,7 @@ static void quiesce(struct soak *soak)
 		if (alive != last || soak->now.maps_outstanding)
 			changed = now_ns();
 		last = alive;
-		if (now_ns() - changed > QUIET_NS)
+		if (now_ns() - changed > soak->config->settle_ns)
 			return;
 	}
 	take_whole_snapshot(soak);
@@ -765,13 +1224,13 @@ static void quiesce(struct soak *soak)
 }
 
 /*
- * A residual that no failed lock explains may be a free that we missed: its memory then comes
+ * A residual that its history does not predict may be a free that we missed: its memory then comes
  * back to life when enough others are born, and the ledger knows it for what it was.
  */
 static void sieve(struct soak *soak)
 {
-	log_info("residuals without a failed lock: looking whether their memory is handed out "
-		 "again");
+	log_info("residuals that their history does not predict: looking whether their memory is "
+		 "handed out again");
 	if (pool_refill(soak->pool) < 0)
 		return;
 	control_sieve();
@@ -788,11 +1247,11 @@ static void judge(struct soak *soak)
 	trial = malloc(sizeof(*trial));
 	if (trial) {
 		*trial = soak->now;
-		if (ledger_judge(soak->programs, false, trial))
+		if (ledger_judge(soak->programs, false, NULL, trial))
 			sieve(soak);
 	}
 	take_whole_snapshot(soak);
-	ledger_judge(soak->programs, true, &soak->now);
+	ledger_judge(soak->programs, true, soak->findings, &soak->now);
 }
 
 /*
@@ -802,33 +1261,107 @@ static void judge(struct soak *soak)
 static void check_held(struct soak *soak)
 {
 	uint64_t deadline = now_ns() + HELD_NS;
+	struct soak_held held;
 
+	if (soak->oracles[ORACLE_HELD] != ORACLE_LIVE)
+		return;
 	do {
-		take_snapshot(soak);
-		if (!soak->now.module.held_cpus)
+		read_held(soak, &held);
+		if (!held.cpus)
 			return;
 		turn(soak, 20);
 	} while (now_ns() < deadline);
-	soak->held = soak->now.module.held_cpus;
-	log_error("VIOLATION, held: the counts of held rqspinlocks add up to %" PRId64
-		  " with nothing held",
-		  soak->now.module.held);
+	soak->held = held.cpus;
+	log_error("VIOLATION, held: the counts of held rqspinlocks add up to %d with nothing held",
+		  held.sum);
+}
+
+/* All are closed and freed by now: what is left has a reference that nobody gives back. */
+static void check_maps(struct soak *soak)
+{
+	uint32_t id = 0;
+
+	if (soak->oracles[ORACLE_MAPS] != ORACLE_LIVE)
+		return;
+	soak->maps_left = map_ids_left(pool_map_ids(soak->pool), &id);
+	if (soak->maps_left)
+		log_error("VIOLATION, map: %" PRIu64 " maps of ours are still there, %" PRIu32
+			  " among them",
+			  soak->maps_left, id);
+}
+
+static bool is_residual(uint64_t address, void *context)
+{
+	const struct soak *soak = context;
+
+	return ledger_is_alive(soak->programs, address);
+}
+
+static void check_kmemleak(struct soak *soak)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t first = 0;
+	int r;
+
+	if (soak->oracles[ORACLE_KMEMLEAK] != ORACLE_LIVE)
+		return;
+	r = kmemleak_end(&text);
+	if (r < 0) {
+		log_warning("kmemleak has stopped working: %s", strerror(-r));
+		soak->oracles[ORACLE_KMEMLEAK] = ORACLE_BLIND;
+		return;
+	}
+	soak->kmemleaks = kmemleak_count(text, is_residual, soak, &first);
+	if (soak->kmemleaks)
+		log_error(
+			"VIOLATION, kmemleak: %" PRIu64
+			" objects of local storage that nothing points to, the first at %#" PRIx64,
+			soak->kmemleaks, first);
+}
+
+/*
+ * destroy() must have come for the storage of every owner that is dead, and by now all are. Before
+ * the maps go: map_free() would free what was forgotten, and nothing would be left to see.
+ */
+static void check_forgotten(struct soak *soak)
+{
+	_cleanup_close_ int lie = -1;
+	uint64_t deadline = now_ns() + soak->config->stuck_ns;
+
+	if (soak->oracles[ORACLE_STORAGE] != ORACLE_LIVE ||
+	    soak->oracles[ORACLE_VISITS] != ORACLE_LIVE)
+		return;
+	if (soak->config->test_lie == SOAK_LIE_FORGOTTEN)
+		lie = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	while ((soak->forgotten = ledger_forgotten(soak->programs)) && now_ns() < deadline)
+		turn(soak, 200);
+	if (soak->forgotten)
+		log_error("VIOLATION, forgotten: %" PRIu64
+			  " storages of dead owners were not destroyed within %" PRIu64 " s",
+			  soak->forgotten, (uint64_t)(soak->config->stuck_ns / NSEC_PER_SEC));
 }
 
 static void wind_down(struct soak *soak)
 {
+	soak->state = RUN_JUDGING;
+	service_stopping("winding down: workers first, then the verdict");
 	if (soak->stuck)
 		give_up(soak);
 	stop_threads(soak);
 	stop_churn(soak);
 	take_whole_snapshot(soak);
 	quiesce(soak);
+	check_forgotten(soak);
 	pool_clear(soak->pool);
 	quiesce(soak);
 	turn(soak, 0);
 	check_held(soak);
+	check_maps(soak);
+	check_kmemleak(soak);
 	take_whole_snapshot(soak);
 	judge(soak);
+	watch_findings(soak);
+	freeze_judged(soak);
 }
 
 static void tear_down(struct soak *soak)
@@ -836,7 +1369,9 @@ static void tear_down(struct soak *soak)
 	inject_set_disarm(&soak->inject);
 	churn_free(soak->churn);
 	pool_free(soak->pool);
+	reader_free(soak->reader);
 	inject_set_free(&soak->inject);
+	findings_free(soak->findings);
 	programs_free(soak->programs);
 	kmsg_free(soak->kmsg);
 	if (soak->timer_fd >= 0)
@@ -853,11 +1388,14 @@ static int set_up(struct soak *soak)
 	int r;
 
 	raise_limits();
+	service_starting("loading programs and proving the oracles", START_NS);
 	if (soak->config->oracles)
 		open_kmsg(soak);
 	r = set_up_loop(soak);
 	if (!r)
 		r = load(soak);
+	if (!r)
+		r = start_findings(soak);
 	if (r)
 		return r;
 	start_clocks(soak);
@@ -872,14 +1410,50 @@ static int churn_until_over(struct soak *soak)
 	int r;
 
 	start_clocks(soak);
+	read_windows(soak);
+	if (!windows_are_open_now(soak))
+		begin_pause(soak);
 	r = start_churn(soak);
-	if (!r)
-		r = start_injection(soak);
+	if (!r && soak->state != RUN_PAUSED)
+		r = start_threads(soak);
 	if (r)
 		return r;
-	while (!soak->over)
+	while (!soak->over) {
 		turn(soak, -1);
+		if (__atomic_load_n(&soak->reload, __ATOMIC_RELAXED) && !soak->over)
+			reload(soak);
+	}
 	return 0;
+}
+
+/* A fleet that is switched on at once is not to begin at once. False: a signal came first. */
+static bool wait_for_turn(struct soak *soak)
+{
+	uint64_t end = now_ns(), now;
+	bool go = true;
+	sigset_t mask, before;
+	uint64_t random = 0;
+
+	if (!soak->config->start_jitter_ns)
+		return true;
+	if (getrandom(&random, sizeof(random), 0) == sizeof(random))
+		end += random % soak->config->start_jitter_ns;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGTERM);
+	sigprocmask(SIG_BLOCK, &mask, &before);
+	log_info("beginning in %.0f s (--start-jitter)",
+		 (double)(end - now_ns()) / (double)NSEC_PER_SEC);
+	while (go && (now = now_ns()) < end) {
+		uint64_t ns = MIN(end - now, HOLD_NS / 2);
+		struct timespec ts = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
+				       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
+
+		service_starting("waiting to begin (start-jitter)", HOLD_NS);
+		go = sigtimedwait(&mask, NULL, &ts) < 0;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return go;
 }
 
 /* Returns an exit code. */
@@ -887,9 +1461,20 @@ static int run(struct soak *soak)
 {
 	int r;
 
+	if (service_init(&soak->service, soak->config->stuck_ns) < 0 ||
+	    check_paths(soak->config) < 0)
+		return EXIT_USAGE;
+	if (!wait_for_turn(soak)) {
+		printf("bpfsoakd: end of run: INCONCLUSIVE stopped before it began\n");
+		return EXIT_INCONCLUSIVE;
+	}
 	r = choose_backends(soak);
 	if (r)
 		return r;
+	/* A child holds what its parent held: the reader comes before everything. */
+	if (soak->config->oracles && reader_new(&soak->reader) < 0)
+		soak->reader = NULL;
+	mark_begin(soak);
 	/* Before there is load, and before there are threads and maps that a child would inherit.
 	 */
 	if (inject_set_prepare(&soak->inject, &soak->inject_options) < 0)
@@ -913,20 +1498,21 @@ static int run(struct soak *soak)
 	return report_exit_code(soak->now.verdict);
 }
 
-int soak_run(const struct config *config)
+int soak_run(struct config *config)
 {
 	struct soak *soak = calloc(1, sizeof(*soak));
 	int r;
 
 	if (!soak)
 		return EXIT_INTERNAL;
-	soak->config = config;
+	soak->config = soak->live = config;
 	soak->epoll_fd = soak->signal_fd = soak->timer_fd = -1;
 	r = probe_run(config->module, &soak->probe);
 	if (!r)
 		r = run(soak);
 	else
 		r = EXIT_INTERNAL;
+	mark_end(soak);
 	tear_down(soak);
 	free(soak);
 	return r;

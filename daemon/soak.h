@@ -8,7 +8,7 @@
 
 struct config;
 
-/* Returns the exit code of the daemon. */
-int soak_run(const struct config *config);
+/* Returns the exit code of the daemon. SIGHUP changes config. */
+int soak_run(struct config *config);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The stats file. One table of metrics and one of labels describe everything: the text format and
- * the reference in docs/metrics.md are two ways to walk them, so neither can drift from the other.
- * Pure functions of a snapshot; called by the run loop only.
+ * the references in docs/metrics.md and bpfsoakd-metrics(7) are ways to walk them, so none can
+ * drift from the others. Pure functions of a snapshot; called by the run loop only.
  */
 #include "stats.h"
 
@@ -23,6 +23,8 @@ enum label {
 	LABEL_CPU_MODEL,
 	LABEL_SEED,
 	LABEL_INJECT,
+	LABEL_INSTANCE,
+	LABEL_RELOAD,
 	LABEL_VERDICT,
 	LABEL_OWNER,
 	LABEL_FREED_BY,
@@ -42,6 +44,8 @@ enum label {
 	LABEL_OP,
 	LABEL_SYSCALL_OP,
 	LABEL_ERRNO,
+	LABEL_RUN_STATE,
+	LABEL_FINDING,
 	LABEL_HOLE,
 	LABEL_VIOLATION,
 	LABEL_MISS,
@@ -63,6 +67,8 @@ static const struct {
 	[LABEL_CPU_MODEL] = { "cpu_model", 1, false },
 	[LABEL_SEED] = { "seed", 1, false },
 	[LABEL_INJECT] = { "inject", 1, false },
+	[LABEL_INSTANCE] = { "instance", 1, false },
+	[LABEL_RELOAD] = { "result", RELOAD_NR, true },
 	[LABEL_VERDICT] = { "verdict", VERDICT_NR, true },
 	[LABEL_OWNER] = { "owner", SOAK_KIND_NR, true },
 	[LABEL_FREED_BY] = { "side", SOAK_FREE_NR, true },
@@ -82,6 +88,8 @@ static const struct {
 	[LABEL_OP] = { "op", SOAK_OP_NR, true },
 	[LABEL_SYSCALL_OP] = { "op", 3, true },
 	[LABEL_ERRNO] = { "errno", SOAK_ERR_NR, true },
+	[LABEL_RUN_STATE] = { "state", RUN_STATE_NR, true },
+	[LABEL_FINDING] = { "class", FINDING_CLASS_NR, true },
 	[LABEL_HOLE] = { "hole", HOLE_NR, true },
 	[LABEL_VIOLATION] = { "violation", VIOLATION_NR, true },
 	[LABEL_MISS] = { "miss", MISS_NR, true },
@@ -100,6 +108,7 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 {
 	static const char *const failures[] = { "timeout", "deadlock" };
 	static const char *const syscall_ops[] = { "update", "delete", "lookup" };
+	static const char *const reloads[] = { "applied", "refused" };
 	static const char *const cpu_modes[] = { "user", "system" };
 	static const char *const cover_states[] = { "reachable", "covered" };
 
@@ -117,6 +126,10 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 		return scratch;
 	case LABEL_INJECT:
 		return s->inject;
+	case LABEL_INSTANCE:
+		return s->instance;
+	case LABEL_RELOAD:
+		return reloads[i];
 	case LABEL_VERDICT:
 		return verdict_name(i);
 	case LABEL_OWNER:
@@ -152,6 +165,10 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 		return syscall_ops[i];
 	case LABEL_ERRNO:
 		return soak_err_name(i);
+	case LABEL_RUN_STATE:
+		return run_state_name(i);
+	case LABEL_FINDING:
+		return finding_class_name(i);
 	case LABEL_HOLE:
 		return hole_kind_name(i);
 	case LABEL_VIOLATION:
@@ -195,6 +212,11 @@ static double get_one(const struct snapshot *s, const unsigned int *i)
 static double get_verdict(const struct snapshot *s, const unsigned int *i)
 {
 	return s->verdict == i[0];
+}
+
+static double get_run_state(const struct snapshot *s, const unsigned int *i)
+{
+	return s->state == i[0];
 }
 
 static double get_syscalls(const struct snapshot *s, const unsigned int *i)
@@ -253,6 +275,11 @@ static double get_module_held(const struct snapshot *s, const unsigned int *i)
 	return (double)s->module.held;
 }
 
+static double get_undocumented(const struct snapshot *s, const unsigned int *i)
+{
+	return snapshot_is_undocumented(i[0], i[1]) ? (double)s->holes[i[0]][i[1]] : 0;
+}
+
 static double get_oracle_live(const struct snapshot *s, const unsigned int *i)
 {
 	return s->oracles[i[0]] == ORACLE_LIVE;
@@ -268,7 +295,7 @@ static double get_cpu(const struct snapshot *s, const unsigned int *i)
 	return i[0] == 0 ? s->cpu_user_s : s->cpu_system_s;
 }
 
-#define LABELS_MAX 5
+#define LABELS_MAX 6
 
 enum metric_type {
 	COUNTER,
@@ -314,7 +341,8 @@ static const struct metric metrics[] = {
 	/* The run. */
 	{ "bpfsoakd_build_info",
 	  GAUGE,
-	  { LABEL_VERSION, LABEL_KERNEL_RELEASE, LABEL_CPU_MODEL, LABEL_SEED, LABEL_INJECT },
+	  { LABEL_VERSION, LABEL_KERNEL_RELEASE, LABEL_CPU_MODEL, LABEL_SEED, LABEL_INJECT,
+	    LABEL_INSTANCE },
 	  "Always 1; what runs where, and what is needed to run it again.",
 	  .get = get_one },
 	{ "bpfsoakd_start_time_seconds",
@@ -332,6 +360,22 @@ static const struct metric metrics[] = {
 	  {},
 	  "Time since the start of the run.",
 	  FIELD(NANOSECONDS, elapsed_ns) },
+	{ "bpfsoakd_paused_seconds_total",
+	  COUNTER,
+	  {},
+	  "Of bpfsoakd_uptime_seconds, outside of the windows that --window gives.",
+	  FIELD(NANOSECONDS, paused_ns) },
+	{ "bpfsoakd_reloads_total",
+	  COUNTER,
+	  { LABEL_RELOAD },
+	  "Configurations read again on SIGHUP: taken over, or refused as a whole.",
+	  FIELD(NUMBER, reloads) },
+	{ "bpfsoakd_run_state",
+	  GAUGE,
+	  { LABEL_RUN_STATE },
+	  "1 for what the daemon is at, 0 for the others; paused: outside of its --window; frozen: "
+	  "--on-violation=freeze, and waiting for a signal.",
+	  .get = get_run_state },
 	{ "bpfsoakd_verdict",
 	  GAUGE,
 	  { LABEL_VERDICT },
@@ -424,6 +468,58 @@ static const struct metric metrics[] = {
 	  {},
 	  "Storage maps closed whose map_free has not finished.",
 	  FIELD(NUMBER, maps_outstanding) },
+
+	/* Oracles besides the ledger. */
+	{ "bpfsoakd_fields_freed_total",
+	  COUNTER,
+	  {},
+	  "Storage elements whose special fields were freed.",
+	  FIELD(NUMBER, c.fields_freed) },
+	{ "bpfsoakd_references_stored_total",
+	  COUNTER,
+	  {},
+	  "References that programs put into special fields.",
+	  FIELD(NUMBER, c.refs_stored) },
+	{ "bpfsoakd_references_taken_total",
+	  COUNTER,
+	  {},
+	  "Of these, references that programs took out again.",
+	  FIELD(NUMBER, c.refs_taken) },
+	{ "bpfsoakd_references_freed_total",
+	  COUNTER,
+	  {},
+	  "Of these, references that were there when the fields were freed.",
+	  FIELD(NUMBER, c.refs_freed) },
+	{ "bpfsoakd_identity_checks_total",
+	  COUNTER,
+	  { LABEL_OWNER },
+	  "Dying owners whose storage was compared with them.",
+	  FIELD(NUMBER, c.identity_checked) },
+	{ "bpfsoakd_values_read_total",
+	  COUNTER,
+	  {},
+	  "Values that programs read under their spin lock.",
+	  FIELD(NUMBER, c.values_read) },
+	{ "bpfsoakd_reader_lookups_total",
+	  COUNTER,
+	  {},
+	  "Values read by another process right after they were stored.",
+	  FIELD(NUMBER, reader_lookups) },
+	{ "bpfsoakd_reader_watched_total",
+	  COUNTER,
+	  {},
+	  "Values read by another process while they were being replaced.",
+	  FIELD(NUMBER, reader_watched) },
+	{ "bpfsoakd_maps_noted_total",
+	  COUNTER,
+	  {},
+	  "Storage maps whose ids must be gone at the end.",
+	  FIELD(NUMBER, maps_noted) },
+	{ "bpfsoakd_slab_unreclaimable_bytes",
+	  GAUGE,
+	  {},
+	  "Slab memory of the whole machine that cannot be reclaimed.",
+	  FIELD(NUMBER, slab_bytes) },
 
 	/* Unlinking. */
 	{ "bpfsoakd_visits_total",
@@ -639,13 +735,31 @@ static const struct metric metrics[] = {
 	{ "bpfsoakd_holes_total",
 	  COUNTER,
 	  { LABEL_HOLE, LABEL_FAULT_KIND },
-	  "Objects never freed after a lock in their history had failed, by kind of that failure.",
+	  "What failed locks left behind, as the model predicts it from the object's history, by kind "
+	  "of the failure.",
 	  FIELD(NUMBER, holes) },
+	{ "bpfsoakd_undocumented_holes_total",
+	  COUNTER,
+	  { LABEL_HOLE, LABEL_FAULT_KIND },
+	  "Of bpfsoakd_holes_total, those that the kernel's comments do not speak of and that were "
+	  "reached without a forced error; 0 for all others.",
+	  .get = get_undocumented },
 	{ "bpfsoakd_violations_total",
 	  COUNTER,
 	  { LABEL_VIOLATION },
-	  "Findings that no failed lock explains; any of them makes the run FAIL.",
+	  "Findings that the model does not predict; any of them makes the run FAIL.",
 	  FIELD(NUMBER, violations) },
+	{ "bpfsoakd_findings_total",
+	  COUNTER,
+	  { LABEL_FINDING },
+	  "Findings that differ by their signature: violations, holes that the kernel's comments do "
+	  "not mention, and examples of those that they do.",
+	  FIELD(NUMBER, findings) },
+	{ "bpfsoakd_finding_directories",
+	  GAUGE,
+	  {},
+	  "Of bpfsoakd_findings_total, those kept whole in a directory of their own.",
+	  FIELD(NUMBER, finding_dirs) },
 	{ "bpfsoakd_misses_total",
 	  COUNTER,
 	  { LABEL_MISS },
@@ -933,5 +1047,41 @@ void stats_print_reference(FILE *out)
 			print_label_reference(out, m->labels[j]);
 		}
 		fprintf(out, "%s| %s |\n", n ? " " : "", m->help);
+	}
+}
+
+static void print_label_troff(FILE *out, enum label label)
+{
+	static const struct snapshot none;
+	char scratch[SCRATCH];
+
+	fputs("\\fI", out);
+	print_troff(out, labels[label].name);
+	fputs("\\fR", out);
+	if (!labels[label].listed)
+		return;
+	for (unsigned int i = 0; i < labels[label].count; i++) {
+		fputs(i ? ", " : " (", out);
+		print_troff(out, label_value(label, i, &none, scratch));
+	}
+	fputc(')', out);
+}
+
+void stats_print_troff(FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(metrics); i++) {
+		const struct metric *m = &metrics[i];
+		unsigned int n = metric_labels(m);
+
+		fprintf(out, ".TP\n\\fB%s\\fR (%s)\n", m->name, type_names[m->type]);
+		print_troff(out, m->help);
+		fputc('\n', out);
+		if (n)
+			fputs(".br\nLabels: ", out);
+		for (unsigned int j = 0; j < n; j++) {
+			fputs(j ? "; " : "", out);
+			print_label_troff(out, m->labels[j]);
+		}
+		fputs(n ? ".\n" : "", out);
 	}
 }

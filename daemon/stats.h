@@ -19,4 +19,7 @@ int stats_write(const char *path, const struct snapshot *s);
 /* Every metric as a row of a Markdown table (name, type, labels, help): docs/metrics.md. */
 void stats_print_reference(FILE *out);
 
+/* The same as troff .TP blocks: METRICS of docs/bpfsoakd-metrics.7. */
+void stats_print_troff(FILE *out);
+
 #endif

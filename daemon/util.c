@@ -119,26 +119,35 @@ int write_file(const char *path, const char *text)
 	return write_all(fd, text, strlen(text));
 }
 
-/* Best effort: the new file is in place whatever comes of it. */
-static void sync_dir_of(const char *path)
+void sync_dir(const char *path)
 {
-	_cleanup_free_ char *copy = strdup(path);
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (!copy)
-		return;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		fsync(fd);
 }
 
+/* The new file is in place whatever comes of it. */
+static void sync_dir_of(const char *path)
+{
+	_cleanup_free_ char *copy = strdup(path);
+
+	if (copy)
+		sync_dir(dirname(copy));
+}
+
 static int write_temporary(const char *tmp, const void *data, size_t len)
 {
-	_cleanup_close_ int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	_cleanup_close_ int fd = -1;
 	int r;
 
+	/* Left by another of the same id; nobody else's is written to. */
+	unlink(tmp);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return -errno;
+	/* Whatever the umask: who may look is the directory's business. */
+	fchmod(fd, 0644);
 	r = write_all(fd, data, len);
 	if (r < 0)
 		return r;
@@ -215,4 +224,53 @@ char *format(const char *fmt, ...)
 	text = vformat(fmt, ap);
 	va_end(ap);
 	return text;
+}
+
+void format_elapsed(char *buf, size_t size, uint64_t ns)
+{
+	unsigned long long t = ns / NSEC_PER_SEC;
+
+	if (t < 60)
+		snprintf(buf, size, "%llus", t);
+	else if (t < 3600)
+		snprintf(buf, size, "%llum%02llus", t / 60, t % 60);
+	else
+		snprintf(buf, size, "%lluh%02llum%02llus", t / 3600, t / 60 % 60, t % 60);
+}
+
+void print_wrapped(FILE *out, const char *label, size_t indent, size_t width, const char *text)
+{
+	size_t column = indent;
+
+	fprintf(out, "%-*s", (int)indent, label);
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column > indent && column + 1 + len > width) {
+			fprintf(out, "\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			fputc(' ', out);
+			column++;
+		}
+		fprintf(out, "%.*s", (int)len, text);
+		column += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+void print_troff(FILE *out, const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text; text++) {
+		if (*text == '-')
+			fputs("\\-", out);
+		else if (*text == '\\')
+			fputs("\\e", out);
+		else
+			fputc(*text, out);
+	}
 }

@@ -96,11 +96,24 @@ int write_file(const char *path, const char *text);
  */
 int write_file_atomic(const char *path, const void *data, size_t len);
 
+/* Makes the names in a directory last. Best effort. */
+void sync_dir(const char *path);
+
 /* mkdir -p. Returns 0 or -errno. */
 int make_dirs(const char *path, unsigned int mode);
 
 /* asprintf that returns NULL when out of memory. */
 char *format(const char *fmt, ...) _printf_(1, 2);
 char *vformat(const char *fmt, va_list ap) _printf_(1, 0);
+
+/* "12s", "5m03s", "2h00m07s". */
+void format_elapsed(char *buf, size_t size, uint64_t ns);
+
+/* A label, and from column indent on the words of text, in lines of at most width. Ends the line.
+ */
+void print_wrapped(FILE *out, const char *label, size_t indent, size_t width, const char *text);
+
+/* Text for a manual page: hyphens that can be copied, no request by accident. */
+void print_troff(FILE *out, const char *text);
 
 #endif

@@ -15,15 +15,22 @@
 #include "device.h"
 #include "encounter.h"
 #include "inject.h"
+#include "undo.h"
 
 /* Between two duels; each waits for a grace period anyway. */
 #define DUEL_PAUSE_NS (5 * NSEC_PER_MSEC)
 
-/* At a time: most of a duel's time is waiting for a grace period. */
-#define DUELS 4
+/* As long as a waiter may take to arrive; it is failed at once. */
+#define HOLD_NS (20 * NSEC_PER_MSEC)
+
+/* At a time: most of an encounter's time is waiting for a grace period. */
+#define DIRECTORS 4
+
+/* Of those, where locks must be held to fail: they hold some. All others play duels. */
+#define HOLDERS 3
 
 /* Longest dwelling of a duellist between two steps of its visit, with interrupts off. */
-#define DWELL_US 600
+#define DWELL_US 1000
 
 struct detour {
 	const struct inject_options *options;
@@ -35,7 +42,7 @@ struct detour {
 	char *site_names; /* of all that are detoured */
 	uint64_t frames;
 	struct schedule *schedule;
-	struct encounters *duels[DUELS];
+	struct encounters *encounters[DIRECTORS];
 	uint64_t bursts;
 };
 
@@ -62,11 +69,12 @@ int detour_burst(struct detour *detour, const struct burst *burst)
 		return -ENOMEM;
 	return device_configure(detour->fd,
 				"sites=%s fail=%s kinds=%s decide=%s error=%s probability=%u "
-				"times=%lld seed=%llu dwell=%d%s",
+				"times=%lld seed=%llu dwell=%d%s%s",
 				detour->site_names, fail, kinds_of(detour->options), detour->decide,
 				detour->options->error, burst->probability, (long long)burst->times,
 				(unsigned long long)burst->seed, DWELL_US,
-				burst->only_duels ? " only=duellists" : "");
+				burst->only_encounters ? " only=encounters" : "",
+				burst->appointed ? " appointments=1" : "");
 }
 
 static int open_device(struct detour *detour)
@@ -141,6 +149,8 @@ int detour_new(const struct inject_options *options, const char *decide, struct 
 	detour->fd = -1;
 	r = kmod_load(options->module, &detour->load);
 	detour->loaded = r >= 0;
+	if (detour->loaded && detour->load.loaded_by_us)
+		undo_note_module();
 	if (r >= 0)
 		r = open_device(detour);
 	if (r >= 0)
@@ -164,6 +174,8 @@ static void unload(const struct detour *detour)
 	r = kmod_unload();
 	if (r < 0)
 		log_warning("the module rqspinlock_fault stays loaded, disarmed: %s", strerror(-r));
+	else
+		undo_forget_module();
 }
 
 void detour_free(struct detour *detour)
@@ -187,20 +199,23 @@ unsigned int detour_sites(const struct detour *detour)
 	return detour->sites;
 }
 
-static int start_duels(struct detour *detour)
+static int start_encounters(struct detour *detour)
 {
 	struct encounters_options options = {
 		.programs = detour->options->programs,
 		.pool = detour->options->pool,
+		.stall_ns = HOLD_NS,
 		.pause_ns = DUEL_PAUSE_NS,
-		.duels = true,
-		.n_plans = SOAK_PLANS / 2 / DUELS,
+		.brief = true,
+		.n_plans = SOAK_PLANS / 2 / DIRECTORS,
 	};
 	int r = 0;
 
-	for (unsigned int i = 0; !r && i < DUELS; i++) {
+	for (unsigned int i = 0; !r && i < DIRECTORS; i++) {
 		options.first_plan = SOAK_PLANS / 2 + i * options.n_plans;
-		r = encounters_start(&options, &detour->duels[i]);
+		options.first_turn = 3 * i;
+		options.duels = !detour->options->contended || i >= HOLDERS;
+		r = encounters_start(&options, &detour->encounters[i]);
 	}
 	return r;
 }
@@ -214,12 +229,14 @@ int detour_start(struct detour *detour, const struct schedule_ops *ops, void *ba
 		.rate = detour->options->rate,
 		.burst_ns = detour->options->burst_ns,
 		.pause_ns = detour->options->burst_pause_ns,
+		.first = detour->bursts,
+		.rare = !detour->options->forced,
 	};
 	int r;
 
 	control->synthetic = detour->options->forced ? FAULT_FORCED : FAULT_CONTENDED;
 	__atomic_store_n(&control->frames, detour->frames, __ATOMIC_SEQ_CST);
-	r = start_duels(detour);
+	r = start_encounters(detour);
 	if (!r)
 		r = schedule_start(&options, ops, backend, &detour->schedule);
 	return r;
@@ -230,8 +247,8 @@ void detour_stop(struct detour *detour)
 	if (detour->schedule)
 		detour->bursts = schedule_bursts(detour->schedule);
 	schedule_stop(TAKE_PTR(detour->schedule));
-	for (unsigned int i = 0; i < DUELS; i++)
-		encounters_stop(TAKE_PTR(detour->duels[i]));
+	for (unsigned int i = 0; i < DIRECTORS; i++)
+		encounters_stop(TAKE_PTR(detour->encounters[i]));
 }
 
 void detour_read(const struct detour *detour, struct snapshot *ret)

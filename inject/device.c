@@ -23,6 +23,7 @@ _Static_assert((int)RQF_DESTROY_STORAGE == (int)SOAK_SITE_DESTROY_STORAGE, "thei
 _Static_assert((int)RQF_LINK_MAP == (int)SOAK_SITE_LINK_MAP, "their order");
 
 _Static_assert(RQF_VALUE_MAGIC == SOAK_VALUE_MAGIC, "values of ours");
+_Static_assert(RQF_VALUE_COOKIE == offsetof(struct soak_value, cookie), "values of ours");
 _Static_assert(RQF_VALUE_ROLE == offsetof(struct soak_value, role), "values of ours");
 _Static_assert(RQF_ROLE_DUEL == SOAK_ROLE_DUEL, "values of ours");
 
@@ -109,7 +110,8 @@ static void parse_held(char *counts, struct snapshot_module *ret)
 	for (count = strtok_r(counts, " ", &rest); count; count = strtok_r(NULL, " ", &rest)) {
 		long held = strtol(count, NULL, 10);
 
-		ret->held += held;
+		if (__builtin_add_overflow(ret->held, held, &ret->held))
+			ret->held = held < 0 ? INT64_MIN : INT64_MAX;
 		ret->held_cpus += held != 0;
 	}
 }

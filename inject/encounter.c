@@ -5,7 +5,7 @@
  * a time; one hand per CPU waits until the kernel side holds a lock (or waits in a rendezvous)
  * and then acts, so that there is an actor on a CPU that is not the stalled one.
  *
- * Stalls, named by the acquisition that is meant to fail:
+ * Stalls, named by the acquisition that is meant to fail, by itself or by the module:
  *   destroy_storage   map_free(A) holds owner O's storage lock; O dies, and destroy() of O's
  *                     other selems times out
  *   operate           the same hold; update and delete of O's other selems time out
@@ -23,6 +23,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -36,22 +37,27 @@
 #include "daemon/rng.h"
 #include "daemon/util.h"
 
+_Static_assert(SOAK_PROTOCOL_BARE == IPPROTO_UDP, "what an unbound UDP socket can be asked for");
+
 #define HANDS_MAX   8
 #define OWNERS_MAX  96
 #define VICTIM_MAPS 4
 #define SHAPE	    0
 
 /* Far below the soft lockup limit (20 s) and the hard lockup limit (10 s) of stock kernels. */
-#define STALL_MAX_NS	   (3 * NSEC_PER_SEC)
-#define RENDEZVOUS_NS	   (400 * NSEC_PER_MSEC)
-#define INDEX_BITS	   8 /* of a cookie: which owner of the encounter's */
-#define INDEX_MASK	   ((1u << INDEX_BITS) - 1)
-#define LINGER_NS	   (2 * NSEC_PER_MSEC)
-#define DUELLISTS	   16
-#define TRIGGER_TIMEOUT_NS (10 * NSEC_PER_SEC)
-#define HELD_IN_VAIN	   3
-#define HELD_FOR_RATE	   10
-#define POLL_NS		   (300 * NSEC_PER_USEC)
+#define STALL_MAX_NS	    (3 * NSEC_PER_SEC)
+#define RENDEZVOUS_NS	    (400 * NSEC_PER_MSEC)
+#define BRIEF_RENDEZVOUS_NS (50 * NSEC_PER_MSEC)
+#define INDEX_BITS	    8 /* of a cookie: which owner of the encounter's */
+#define INDEX_MASK	    ((1u << INDEX_BITS) - 1)
+#define LINGER_NS	    (4 * NSEC_PER_MSEC)
+#define NOBODY_WAITS_NS	    (8 * NSEC_PER_MSEC)
+#define DUEL_POLL_NS	    (150 * NSEC_PER_USEC)
+#define DUELLISTS	    16
+#define TRIGGER_TIMEOUT_NS  (10 * NSEC_PER_SEC)
+#define HELD_IN_VAIN	    3
+#define HELD_FOR_RATE	    10
+#define POLL_NS		    (300 * NSEC_PER_USEC)
 
 enum encounter {
 	ENCOUNTER_DESTROY_STORAGE,
@@ -80,6 +86,16 @@ static const enum encounter programme[] = {
 	ENCOUNTER_DESTROY_BUCKET,
 };
 
+/*
+ * Where waiters are failed at once each site is worth the same, and what needs most encounters for
+ * one failure comes most often.
+ */
+static const enum encounter brief_programme[] = {
+	ENCOUNTER_MAP_FREE_STORAGE, ENCOUNTER_DESTROY_BUCKET,	ENCOUNTER_DESTROY_STORAGE,
+	ENCOUNTER_MAP_FREE_BUCKET,  ENCOUNTER_MAP_FREE_STORAGE, ENCOUNTER_OPERATE,
+	ENCOUNTER_MAP_FREE_BUCKET,  ENCOUNTER_DESTROY_STORAGE,
+};
+
 struct hand {
 	struct encounters *encounters;
 	pthread_t thread;
@@ -104,6 +120,7 @@ struct encounters {
 	int owners[OWNERS_MAX]; /* sockets, -1 once closed */
 	unsigned int n_owners;
 	unsigned int next_owner; /* the hands take them one by one */
+	unsigned int closed;	 /* of a duel's */
 	unsigned int busy;	 /* hands at work */
 	int hold_map;
 	int victim_maps[VICTIM_MAPS];
@@ -192,19 +209,33 @@ static unsigned int victim_role(const struct encounters *in)
 	return in->encounter == ENCOUNTER_DUEL ? SOAK_ROLE_DUEL : SOAK_ROLE_VICTIM;
 }
 
+/*
+ * Every other owner at a bucket has this one value only: its visit is then the one that takes the
+ * last selem off a storage, and has that to free as well.
+ */
+static int protocol_of(unsigned int i, unsigned int role)
+{
+	bool at_bucket = role == SOAK_ROLE_HOLD_BUCKET || role == SOAK_ROLE_MEET_BUCKET;
+
+	return at_bucket && i % 2 ? SOAK_PROTOCOL_BARE : 0;
+}
+
 static int make_owners(struct encounters *in, unsigned int n, unsigned int role)
 {
 	in->n_owners = 0;
 	in->next_owner = 0;
+	in->closed = 0;
 	while (in->n_owners < n) {
-		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), r;
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC,
+				protocol_of(in->n_owners, role)),
+		    r;
 
 		if (fd < 0)
 			return -errno;
 		in->owners[in->n_owners++] = fd;
 		r = put(in, in->hold_map, fd, role, in->n_owners - 1);
 		for (unsigned int i = 0; !r && i < in->n_victims; i++)
-			r = put(in, in->victim_maps[i], fd, victim_role(in), i);
+			r = put(in, in->victim_maps[i], fd, victim_role(in), in->n_owners - 1);
 		if (r < 0)
 			return r;
 	}
@@ -240,12 +271,48 @@ static bool is_spared(const struct encounters *in, unsigned int i)
 	       (in->plans[in->plan].cookie & INDEX_MASK) == i;
 }
 
+static bool close_owner(struct encounters *in, unsigned int i)
+{
+	int fd = i < in->n_owners ? __atomic_exchange_n(&in->owners[i], -1, __ATOMIC_ACQ_REL) : -1;
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	__atomic_fetch_add(&in->closed, 1, __ATOMIC_ACQ_REL);
+	return true;
+}
+
+/* map_free says at whose selem it waits: that owner dies next. Any other when it is nobody's. */
+static void fight(struct encounters *in)
+{
+	const struct soak_plan *plan = &in->plans[in->plan];
+	uint64_t deadline = now_ns() + NOBODY_WAITS_NS;
+
+	while (!stopping(in) && __atomic_load_n(&in->closed, __ATOMIC_ACQUIRE) < in->n_owners) {
+		uint64_t cookie = __atomic_load_n(&plan->cookie, __ATOMIC_ACQUIRE);
+
+		if (close_owner(in, (unsigned int)(cookie & INDEX_MASK))) {
+			deadline = now_ns() + NOBODY_WAITS_NS;
+		} else if (now_ns() < deadline) {
+			sleep_ns(DUEL_POLL_NS);
+		} else {
+			close_owner(in, __atomic_fetch_add(&in->next_owner, 1, __ATOMIC_ACQ_REL));
+			if (in->next_owner >= in->n_owners)
+				return;
+		}
+	}
+}
+
 static void act(struct encounters *in)
 {
 	const struct soak_plan *plan = &in->plans[in->plan];
 
 	if (in->encounter == ENCOUNTER_MAP_FREE_STORAGE)
 		return;
+	if (in->encounter == ENCOUNTER_DUEL) {
+		fight(in);
+		return;
+	}
 	for (;;) {
 		unsigned int i = __atomic_fetch_add(&in->next_owner, 1, __ATOMIC_ACQ_REL);
 
@@ -292,13 +359,20 @@ static void *hand_main(void *arg)
 	return NULL;
 }
 
+static uint64_t rendezvous_ns(const struct encounters *in)
+{
+	if (in->encounter == ENCOUNTER_DUEL)
+		return LINGER_NS;
+	return in->options.brief ? BRIEF_RENDEZVOUS_NS : RENDEZVOUS_NS;
+}
+
 static void write_plan(struct encounters *in)
 {
 	struct soak_plan *plan = &in->plans[in->plan];
 
 	plan->timeouts = 0;
 	plan->stall_ns = in->stall_ns;
-	plan->rendezvous_ns = in->options.duels ? LINGER_NS : RENDEZVOUS_NS;
+	plan->rendezvous_ns = rendezvous_ns(in);
 	plan->bucket = 0;
 	plan->held_ns = 0;
 	plan->cookie = UINT64_MAX;
@@ -333,7 +407,8 @@ static int set_up(struct encounters *in)
 static bool is_over(const struct encounters *in)
 {
 	if (in->encounter == ENCOUNTER_DUEL)
-		return __atomic_load_n(&in->next_owner, __ATOMIC_ACQUIRE) >= in->n_owners;
+		return __atomic_load_n(&in->closed, __ATOMIC_ACQUIRE) >= in->n_owners ||
+		       __atomic_load_n(&in->next_owner, __ATOMIC_ACQUIRE) >= in->n_owners;
 	return plan_state(&in->plans[in->plan]) == SOAK_PLAN_DONE;
 }
 
@@ -374,7 +449,7 @@ static void learn(struct encounters *in)
 		in->failed++;
 		in->failed_here++;
 	}
-	if (!is_too_short(in))
+	if (in->options.brief || !is_too_short(in))
 		return;
 	in->held_here = in->failed_here = 0;
 	if (in->stall_ns >= STALL_MAX_NS)
@@ -415,16 +490,25 @@ static void play(struct encounters *in)
 	close_maps(in);
 }
 
+static enum encounter choose(const struct encounters *in, uint64_t turn)
+{
+	if (in->options.duels)
+		return ENCOUNTER_DUEL;
+	if (in->options.brief)
+		return brief_programme[(turn + in->options.first_turn) %
+				       ARRAY_SIZE(brief_programme)];
+	/* Until the needed time is known, play what teaches it. */
+	if (!in->failed && turn % 2)
+		return ENCOUNTER_DESTROY_STORAGE;
+	return programme[turn % ARRAY_SIZE(programme)];
+}
+
 static void *direct(void *arg)
 {
 	struct encounters *in = arg;
 
 	for (uint64_t turn = 0; !stopping(in); turn++) {
-		in->encounter = in->options.duels ? ENCOUNTER_DUEL
-						  : programme[turn % ARRAY_SIZE(programme)];
-		/* Until the needed time is known, play what teaches it. */
-		if (!in->options.duels && !in->failed && turn % 2)
-			in->encounter = ENCOUNTER_DESTROY_STORAGE;
+		in->encounter = choose(in, turn);
 		play(in);
 		/* A stalled holder stops grace periods, and with them the churn: let it breathe. */
 		pause_for(in, MAX(in->options.pause_ns, in->plans[in->plan].held_ns / 2));

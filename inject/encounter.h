@@ -15,12 +15,14 @@ struct pool;
 struct programs;
 
 struct encounters_options {
-	struct programs *programs; /* borrowed, with the stall part attached */
-	struct pool *pool;	   /* borrowed: maps whose frees are counted and paced */
-	uint64_t stall_ns;	   /* first stall of a lock holder; it grows until locks time out */
-	uint64_t pause_ns;	   /* between two encounters */
+	struct programs *programs;	  /* borrowed, with the stall part attached */
+	struct pool *pool;		  /* borrowed: maps whose frees are counted and paced */
+	uint64_t stall_ns;		  /* of a lock holder, at first; see brief */
+	uint64_t pause_ns;		  /* between two encounters */
 	unsigned int first_plan, n_plans; /* of SOAK_PLANS */
+	unsigned int first_turn;	  /* where in the programme to begin */
 	bool duels; /* meetings of both sides at one selem, instead of stalls */
+	bool brief; /* stall_ns will do, for waiters are failed early; else it grows */
 };
 
 int encounters_start(const struct encounters_options *options, struct encounters **ret);

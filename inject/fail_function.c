@@ -18,6 +18,7 @@
 #include "detour.h"
 #include "inject.h"
 #include "janitor.h"
+#include "undo.h"
 
 #define DIRECTORY "/sys/kernel/debug/fail_function"
 #define INJECT	  DIRECTORY "/inject"
@@ -119,6 +120,8 @@ static int start_janitor(struct fail_function *ff)
 		else if (r != -ENOENT)
 			return r;
 	}
+	/* A service manager kills the janitor too. */
+	undo_note_knobs(list, n);
 	return janitor_new(list, n, &ff->janitor);
 }
 
@@ -217,9 +220,11 @@ static void fail_function_free(void *backend)
 	if (ff->detour)
 		detour_stop(ff->detour);
 	/* Before the module goes: a function that goes while it is listed stays as [GONE]. */
-	if (janitor_end(ff->janitor) < 0)
+	if (ff->janitor && janitor_end(ff->janitor) < 0)
 		log_error(
 			"not all knobs of fail_function could be turned back: look at " DIRECTORY);
+	else if (ff->janitor)
+		undo_forget_knobs();
 	detour_free(ff->detour);
 	free(ff);
 }

@@ -28,6 +28,8 @@ struct schedule {
 /* Seldom and often: single failures between clean visits, and all of a visit's locks at once. */
 static const unsigned int probabilities[] = { 2, 10, 30, 50, 80, 100 };
 
+#define LIKELY 3 /* from here on */
+
 static unsigned int one_of(struct rng *rng, unsigned int sites)
 {
 	unsigned int skip = rng_below(rng, (unsigned int)__builtin_popcount(sites));
@@ -37,21 +39,30 @@ static unsigned int one_of(struct rng *rng, unsigned int sites)
 	return sites & -sites;
 }
 
+/* Each as likely as not, and at least one. */
+static unsigned int some_of(struct rng *rng, unsigned int sites)
+{
+	return (sites & rng_below(rng, 1u << SOAK_SITE_NR)) ?: one_of(rng, sites);
+}
+
 static unsigned int visits_of(unsigned int sites)
 {
 	return sites & ((1u << SOAK_SITE_UPDATE) - 1);
 }
 
 /*
+ * Which locks of two visits fail together decides what becomes of the selem, hence bursts in which
+ * some fail for certain and others never; and such in which each duel has locks of its own that do.
+ *
  * Ordinary visits and updates are so many that they would use up all errors that the rate allows,
- * and seldom both sides are at the same selem: most bursts are for the duels alone.
+ * and seldom both sides are at the same selem: most bursts are for the encounters alone.
  */
-static void draw_sites(struct rng *rng, unsigned int sites, struct burst *ret)
+static void draw_sites(struct rng *rng, unsigned int sites, bool rare, struct burst *ret)
 {
 	unsigned int visits = visits_of(sites);
 
 	ret->sites = sites;
-	switch (rng_below(rng, 8)) {
+	switch (rng_below(rng, rare ? 16 : 8)) {
 	case 0:
 		ret->sites = one_of(rng, sites);
 		break;
@@ -62,12 +73,33 @@ static void draw_sites(struct rng *rng, unsigned int sites, struct burst *ret)
 		break;
 	case 3:
 		ret->sites = visits ? one_of(rng, visits) | one_of(rng, visits) : sites;
-		ret->only_duels = visits;
+		ret->only_encounters = visits;
 		break;
-	default:
+	case 4:
 		ret->sites = visits ? visits : sites;
-		ret->only_duels = visits;
+		ret->only_encounters = visits;
+		break;
+	case 5:
+		ret->sites = visits ? visits : sites;
+		ret->only_encounters = ret->certain = ret->appointed = visits;
+		break;
+	case 6:
+	case 7:
+		ret->sites = visits ? some_of(rng, visits) : sites;
+		ret->only_encounters = ret->certain = visits;
+		break;
+	default: /* who waits is to fail, wherever that is: there are few */
+		ret->sites = visits ? visits : sites;
+		ret->only_encounters = ret->certain = visits;
 	}
+}
+
+/* Contention is rare enough by itself for single failures between clean visits. */
+static unsigned int draw_probability(struct rng *rng, bool rare)
+{
+	unsigned int skip = rare ? LIKELY : 0;
+
+	return probabilities[skip + rng_below(rng, ARRAY_SIZE(probabilities) - skip)];
 }
 
 /* Half to one and a half of what is asked for. */
@@ -81,8 +113,9 @@ struct burst schedule_burst(const struct schedule_options *options, uint64_t num
 	struct rng rng = rng_for(options->seed, STREAM, number);
 	struct burst burst = { .number = number, .times = -1 };
 
-	draw_sites(&rng, options->sites, &burst);
-	burst.probability = probabilities[rng_below(&rng, ARRAY_SIZE(probabilities))];
+	draw_sites(&rng, options->sites, options->rare, &burst);
+	burst.appointed &= !options->rare; /* kept at instructions that only forced faults probe */
+	burst.probability = burst.certain ? 100 : draw_probability(&rng, options->rare);
 	burst.ns = around(&rng, options->burst_ns);
 	burst.pause_ns = around(&rng, options->pause_ns);
 	burst.seed = rng_next(&rng);
@@ -93,7 +126,7 @@ struct burst schedule_burst(const struct schedule_options *options, uint64_t num
 			1;
 	} else { /* as many as there can be */
 		burst.sites = options->sites;
-		burst.only_duels = false;
+		burst.only_encounters = burst.appointed = false;
 		burst.probability = 100;
 	}
 	return burst;
@@ -130,7 +163,7 @@ static void *schedule_main(void *arg)
 	struct schedule *s = arg;
 	int r = 0;
 
-	for (uint64_t number = 0; !r && !stopping(s); number++) {
+	for (uint64_t number = s->bursts; !r && !stopping(s); number++) {
 		struct burst burst = schedule_burst(&s->options, number);
 
 		r = run_burst(s, &burst);
@@ -157,6 +190,7 @@ int schedule_start(const struct schedule_options *options, const struct schedule
 	s->options = *options;
 	s->ops = ops;
 	s->backend = backend;
+	s->bursts = options->first;
 	r = -pthread_create(&s->thread, NULL, schedule_main, s);
 	if (r) {
 		free(s);

@@ -15,7 +15,9 @@ struct schedule;
 struct burst {
 	uint64_t number;
 	unsigned int sites;	  /* that may fail: bits of enum soak_site */
-	bool only_duels;	  /* nothing but scripted encounters may fail */
+	bool only_encounters;	  /* nothing but scripted encounters may fail */
+	bool certain;		  /* probability is not drawn: 100 */
+	bool appointed;		  /* duels by appointment (inject/kmod/appointments.c) */
 	unsigned int probability; /* percent */
 	int64_t times;		  /* errors at most, -1: without limit */
 	uint64_t ns, pause_ns;	  /* how long, and the pause that follows */
@@ -27,6 +29,8 @@ struct schedule_options {
 	unsigned int sites;
 	unsigned int rate; /* errors per second on average, 0: without limit */
 	uint64_t burst_ns, pause_ns;
+	uint64_t first; /* number of the first burst: goes on where another schedule stopped */
+	bool rare;	/* only contended locks fail, and these are few */
 };
 
 struct schedule_ops {

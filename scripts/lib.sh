@@ -12,7 +12,7 @@ PROGRAM=${PROGRAM:-${0##*/}}
 
 # shellcheck disable=SC2034 # for those who source this
 BUILD_PACKAGES=(gcc libc6-dev clang bpftool meson ninja-build pkg-config
-	libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-dev libkmod-dev libcmocka-dev)
+	libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-dev libkmod-dev libsystemd-dev libcmocka-dev)
 # shellcheck disable=SC2034 # the same
 GUEST_PACKAGES=(qemu-system-x86 busybox-static cpio gzip xz-utils zstd)
 # shellcheck disable=SC2034 # the same
@@ -153,7 +153,13 @@ duration_seconds() {
 . "$ROOT/scripts/lib/kernel.sh"
 # shellcheck source=scripts/lib/lab.sh
 . "$ROOT/scripts/lib/lab.sh"
+# shellcheck source=scripts/lib/mutant.sh
+. "$ROOT/scripts/lib/mutant.sh"
 # shellcheck source=scripts/lib/kmod.sh
 . "$ROOT/scripts/lib/kmod.sh"
 # shellcheck source=scripts/lib/guest.sh
 . "$ROOT/scripts/lib/guest.sh"
+# shellcheck source=scripts/lib/root.sh
+. "$ROOT/scripts/lib/root.sh"
+# shellcheck source=scripts/lib/finding.sh
+. "$ROOT/scripts/lib/finding.sh"

@@ -91,7 +91,9 @@ static bool may_fail(const struct rqf_config *config, const struct detour *detou
 {
 	if (!config || !test_bit(detour->site, &config->fail))
 		return false;
-	if (config->only_duellists && !detour->frame->dwells)
+	if (config->only_encounters && !detour->frame->role)
+		return false;
+	if (!rqf_appointment_fails(detour->frame, detour->lock))
 		return false;
 	return detour->forced ? config->forced : config->contended;
 }
@@ -202,20 +204,129 @@ static int slowpath_hit(struct kprobe *kp, struct pt_regs *regs)
 NOKPROBE_SYMBOL(slowpath_hit);
 
 /* Without a post-handler the probe would become a jump, which ignores what we do to regs->ip. */
-void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+static void no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
 {
 }
-NOKPROBE_SYMBOL(rqf_no_optimization);
+NOKPROBE_SYMBOL(no_optimization);
+
+/* What of a selem the steps of a visit change, one bit or a few for each. */
+static unsigned int progress_of(const struct bpf_local_storage_elem *selem)
+{
+	unsigned int progress = (unsigned int)atomic_read(&selem->state) << 4;
+
+	progress |= READ_ONCE(selem->map_node.pprev) ? 0 : BIT(3);
+	progress |= READ_ONCE(selem->snode.pprev) ? 0 : BIT(2);
+	progress |= rcu_access_pointer(selem->sdata.smap) ? 0 : BIT(1);
+	progress |= rcu_access_pointer(selem->local_storage) ? 0 : BIT(0);
+	return progress;
+}
+
+/*
+ * Lets the other side do some of its steps first. It may not be there at all, hence the limit. The
+ * selem is not given away meanwhile: each side visits in an RCU read section.
+ */
+static void give_way(const struct rqf_frame *frame, unsigned int steps, unsigned int us)
+{
+	const struct bpf_local_storage_elem *selem = (void *)frame->selem;
+	unsigned int seen = progress_of(selem);
+
+	while (steps && us--) {
+		unsigned int now = progress_of(selem);
+
+		if (now != seen)
+			steps--;
+		seen = now;
+		udelay(1);
+	}
+}
 
 /* At most a millisecond, with interrupts off: far from what any watchdog minds. */
 static void dwell(const struct rqf_config *config, const struct rqf_frame *frame)
 {
+	u32 random = rqf_random(), us = random >> 8;
+
+	switch (random & 3) {
+	case 0:
+		return;
+	case 1: /* as often a short time as any: the steps between take few microseconds */
+		udelay(us % (random & 4 ? config->dwell : config->dwell / 8 + 1));
+		return;
+	default:
+		give_way(frame, 1 + us % 3, config->dwell);
+	}
+}
+
+/* Who is first at the state word decides who frees: seldom without regard to the other side. */
+static void dwell_at_state(const struct rqf_config *config, const struct rqf_frame *frame)
+{
 	u32 random = rqf_random();
 
-	if (!config->dwell || !frame->dwells || random & 1)
+	if (random & 7)
+		give_way(frame, 1 + (random >> 3) % 4, config->dwell);
+	else
+		dwell(config, frame);
+}
+
+static bool dwells(const struct rqf_config *config, const struct rqf_frame *frame)
+{
+	return config->dwell && frame->role == RQF_ROLE_DUEL;
+}
+
+/*
+ * map_free() walks its bucket again when it is asked to reschedule after a visit, which otherwise
+ * happens once in many thousand. Nothing but the visit's return comes after the cmpxchg.
+ */
+static void ask_for_restart(const struct rqf_frame *frame)
+{
+	if (!frame->map_free || rqf_random() & 3)
 		return;
-	/* As often a short time as any: the steps between take few microseconds. */
-	udelay((random >> 8) % (random & 2 ? config->dwell : config->dwell / 8 + 1));
+	set_tsk_need_resched(current);
+	set_preempt_need_resched();
+}
+
+static enum rqf_stage stage_of(const struct rqf_frame *frame, const struct rqf_insn *insn,
+			       unsigned long address, bool is_lock)
+{
+	if (is_lock)
+		return address == frame->storage ? RQF_AT_STORAGE : RQF_AT_BUCKET;
+	return insn->is_cmpxchg ? RQF_AT_DECISION : RQF_AT_STATE;
+}
+
+/*
+ * The flag must still be there when the first visit returns, so it is not folded into the
+ * preemption count, which any preempt_enable() looks at. After the second it has done its duty:
+ * until somebody reschedules, map_free() would go on visiting the first selem of its bucket.
+ */
+static void ask_for_second(const struct rqf_frame *frame)
+{
+	if (rqf_appointment_again(frame))
+		set_tsk_need_resched(current);
+	else if (frame->map_free && test_tsk_need_resched(current))
+		set_preempt_need_resched();
+}
+
+static void keep_appointment(const struct rqf_config *config, const struct rqf_frame *frame,
+			     enum rqf_stage at)
+{
+	rqf_appointment_keep(frame, at, config->dwell);
+	if (at == RQF_AT_DECISION)
+		ask_for_second(frame);
+}
+
+static void dwell_before(const struct rqf_config *config, const struct rqf_frame *frame,
+			 const struct rqf_insn *insn, unsigned long address, bool is_lock)
+{
+	if (frame->duel) {
+		keep_appointment(config, frame, stage_of(frame, insn, address, is_lock));
+		return;
+	}
+	if (is_lock) {
+		dwell(config, frame);
+		return;
+	}
+	dwell_at_state(config, frame);
+	if (insn->is_cmpxchg)
+		ask_for_restart(frame);
 }
 
 static bool is_state(const struct rqf_frame *frame, unsigned long address)
@@ -242,6 +353,7 @@ int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs)
 	const struct rqf_insn *insn = container_of(kp, struct rqf_insn, probe);
 	unsigned long address = rqf_insn_address(insn, regs);
 	const struct rqf_frame *frame;
+	bool forced;
 
 	detour_here()->pretended = 0;
 	if (!config || !config->forced || rqf_in_interrupt(kp))
@@ -249,11 +361,13 @@ int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs)
 	frame = rqf_frame_find(insn->func);
 	if (!frame)
 		return 0;
-	if (is_state(frame, address))
-		dwell(config, frame);
-	if (!is_forced_here(config, frame, insn, address, regs))
+	forced = is_forced_here(config, frame, insn, address, regs);
+	if (!forced && !is_state(frame, address))
 		return 0;
-	dwell(config, frame);
+	if (dwells(config, frame))
+		dwell_before(config, frame, insn, address, forced);
+	if (!forced)
+		return 0;
 	detour_here()->pretended = address;
 	detour_here()->was_held = READ_ONCE(*(u32 *)address);
 	/* As it ends when somebody holds the lock. */
@@ -264,10 +378,24 @@ int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs)
 }
 NOKPROBE_SYMBOL(rqf_lock_hit);
 
+/* Of the instructions of a visit only the decision lets itself be executed, and is told here. */
+void rqf_lock_passed(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+{
+	const struct rqf_insn *insn = container_of(kp, struct rqf_insn, probe);
+	const struct rqf_frame *frame;
+
+	if (!insn->is_cmpxchg || insn->func != RQF_NOFAIL || rqf_in_interrupt(kp))
+		return;
+	frame = rqf_frame_find(insn->func);
+	if (frame && frame->duel && is_state(frame, rqf_insn_address(insn, regs)))
+		rqf_appointment_keep(frame, RQF_AT_END, 0);
+}
+NOKPROBE_SYMBOL(rqf_lock_passed);
+
 static struct kprobe slowpath = {
 	.symbol_name = "resilient_queued_spin_lock_slowpath",
 	.pre_handler = slowpath_hit,
-	.post_handler = rqf_no_optimization,
+	.post_handler = no_optimization,
 	.flags = KPROBE_FLAG_DISABLED,
 };
 

@@ -71,6 +71,7 @@ static int counters_show(struct seq_file *m, void *unused)
 	rqf_knobs_show(m);
 	mutex_unlock(&rqf_mutex);
 	rqf_probes_show(m);
+	rqf_appointments_show(m);
 	for (unsigned int site = 0; site < RQF_SITE_NR; site++)
 		show_site(m, &c, site);
 	seq_printf(m, "missed %llu\n", rqf_probes_missed() + rqf_detour_missed());

@@ -95,13 +95,23 @@ static bool is_our_selem(const struct bpf_local_storage_elem *selem)
 	return !get_kernel_nofault(magic, (u64 *)selem->sdata.data) && magic == RQF_VALUE_MAGIC;
 }
 
-static bool is_duellist(const struct bpf_local_storage_elem *selem)
+static u32 role_of(const struct bpf_local_storage_elem *selem)
 {
 	u32 role;
 
-	return is_our_selem(selem) &&
-	       !get_kernel_nofault(role, (u32 *)(selem->sdata.data + RQF_VALUE_ROLE)) &&
-	       role == RQF_ROLE_DUEL;
+	if (!is_our_selem(selem) ||
+	    get_kernel_nofault(role, (u32 *)(selem->sdata.data + RQF_VALUE_ROLE)))
+		return 0;
+	return role;
+}
+
+static u64 cookie_of(const struct bpf_local_storage_elem *selem)
+{
+	u64 cookie;
+
+	if (get_kernel_nofault(cookie, (u64 *)(selem->sdata.data + RQF_VALUE_COOKIE)))
+		return 0;
+	return cookie;
 }
 
 static bool is_ours(const struct call *call)
@@ -205,6 +215,18 @@ static bool is_exact(const struct call *call)
 	       test_bit(call->sites[RQF_STORAGE], &config->sites);
 }
 
+/* No further than this may the visit come before the other side is where it has to be. */
+static void frame_appoint(struct rqf_frame *frame, const struct call *call)
+{
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+
+	frame->duel = 0;
+	if (!config || !config->appointments || !config->forced || frame->role != RQF_ROLE_DUEL)
+		return;
+	frame->duel = rqf_appointment_make(cookie_of(call->selem), call->map_free);
+	rqf_appointment_keep(frame, RQF_AT_ENTRY, config->dwell);
+}
+
 static void frame_fill(struct rqf_frame *frame, const struct call *call)
 {
 	struct bpf_local_storage_map_bucket *first = call->bucket, *last = call->bucket;
@@ -221,11 +243,12 @@ static void frame_fill(struct rqf_frame *frame, const struct call *call)
 	frame->stamp = get_jiffies_64();
 	frame->map_free = call->map_free;
 	frame->exact = is_exact(call);
-	frame->dwells = call->selem && is_duellist(call->selem);
+	frame->role = call->selem ? role_of(call->selem) : 0;
 	for (unsigned int lock = 0; lock < RQF_LOCK_NR; lock++) {
 		frame->site[lock] = call->sites[lock];
 		frame->result[lock] = RQF_UNSEEN;
 	}
+	frame_appoint(frame, call);
 }
 
 /* A frame that an earlier call left behind must not speak for a call that is not ours. */

@@ -125,8 +125,13 @@ static int parse_seed(char *text, struct rqf_config *config)
 
 static int parse_only(char *text, struct rqf_config *config)
 {
-	config->only_duellists = true;
-	return strcmp(text, "duellists") ? -EINVAL : 0;
+	config->only_encounters = true;
+	return strcmp(text, "encounters") ? -EINVAL : 0;
+}
+
+static int parse_appointments(char *text, struct rqf_config *config)
+{
+	return kstrtobool(text, &config->appointments);
 }
 
 static int parse_verbose(char *text, struct rqf_config *config)
@@ -138,12 +143,19 @@ static const struct {
 	const char *key;
 	int (*parse)(char *text, struct rqf_config *config);
 } keys[] = {
-	{ "fail", parse_fail },		{ "sites", parse_sites },
-	{ "kinds", parse_kinds },	{ "decide", parse_decide },
-	{ "error", parse_error },	{ "probability", parse_probability },
-	{ "interval", parse_interval }, { "times", parse_times },
-	{ "only", parse_only },		{ "dwell", parse_dwell },
-	{ "seed", parse_seed },		{ "verbose", parse_verbose },
+	{ "fail", parse_fail },
+	{ "sites", parse_sites },
+	{ "kinds", parse_kinds },
+	{ "decide", parse_decide },
+	{ "error", parse_error },
+	{ "probability", parse_probability },
+	{ "interval", parse_interval },
+	{ "times", parse_times },
+	{ "only", parse_only },
+	{ "dwell", parse_dwell },
+	{ "seed", parse_seed },
+	{ "verbose", parse_verbose },
+	{ "appointments", parse_appointments },
 };
 
 static int parse_pair(char *pair, struct rqf_config *config)

@@ -115,7 +115,7 @@ static void find_locks(struct rqf_function *function, unsigned long start, unsig
 		lock->probe = (struct kprobe){
 			.addr = (kprobe_opcode_t *)at,
 			.pre_handler = rqf_lock_hit,
-			.post_handler = rqf_no_optimization,
+			.post_handler = rqf_lock_passed,
 			.flags = KPROBE_FLAG_DISABLED,
 		};
 		/* Not at the boundary of an instruction, and so no such instruction: -EILSEQ. */

@@ -2,7 +2,7 @@
 /*
  * Internal to the module. Who calls whom: device.c (load, unload, open, close) -> knobs.c (the
  * configuration) -> probes.c (which probes are placed); at a lock: detour.c -> frames.c (whose
- * lock is it) -> points.c (does it fail).
+ * lock is it) -> appointments.c (does this side wait for the other) -> points.c (does it fail).
  *
  * Everything that probe handlers touch is reached without locks; the configuration is under RCU
  * and changed under rqf_mutex. Handlers run with interrupts off or preemption off, so that
@@ -44,7 +44,8 @@ struct rqf_config {
 	bool forced;
 	bool decide_self;
 	bool verbose;
-	bool only_duellists;
+	bool only_encounters;
+	bool appointments;
 	enum rqf_error error;
 	unsigned int probability; /* percent */
 	unsigned int interval;
@@ -145,6 +146,26 @@ struct rqf_frame *rqf_frame_find(enum rqf_func func);
 /* Which of the frame's locks that is, RQF_LOCK_NR: none. */
 enum rqf_lock rqf_frame_lock(const struct rqf_frame *frame, unsigned long lock);
 
+/* appointments.c */
+enum rqf_stage {		   /* of one visit, in this order */
+		 RQF_AT_ENTRY = 1, /* nothing read yet */
+		 RQF_AT_BUCKET,	   /* both pointers read, about to try for the lock */
+		 RQF_AT_STORAGE,
+		 RQF_AT_STATE,	  /* about to set its bit */
+		 RQF_AT_DECISION, /* about to compare and swap */
+		 RQF_AT_END,	  /* compared and swapped */
+};
+
+/* At the entry of a duellist's visit. For frame->duel. */
+unsigned int rqf_appointment_make(u64 cookie, bool map_free);
+/* The visit has come to that step: waits for what its appointment says, for about us at most. */
+void rqf_appointment_keep(const struct rqf_frame *frame, enum rqf_stage at, unsigned int us);
+/* May this lock fail now? Without an appointment: yes. */
+bool rqf_appointment_fails(const struct rqf_frame *frame, enum rqf_lock lock);
+/* Must map_free() walk its bucket again after this visit? */
+bool rqf_appointment_again(const struct rqf_frame *frame);
+void rqf_appointments_show(struct seq_file *m);
+
 /* detour.c */
 int rqf_detour_init(void);
 void rqf_detour_exit(void);
@@ -153,7 +174,8 @@ void rqf_detour_disable(void);
 u64 rqf_detour_missed(void);
 const struct kprobe *rqf_slowpath_probe(void);
 int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs); /* at such an instruction */
-void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags);
+/* Post-handler, without which such a probe would be optimised into a jump. */
+void rqf_lock_passed(struct kprobe *kp, struct pt_regs *regs, unsigned long flags);
 
 /* points.c */
 int rqf_ask(enum rqf_site site); /* 0, or what the site's fault point says */

@@ -19,9 +19,13 @@
  *   probability=0..100     percent (default 0)
  *   interval=N             only every Nth (default 1)
  *   times=N                so many errors and no more; -1: without limit (default -1)
- *   only=duellists         nothing but the visits of duellists fails
+ *   only=encounters        nothing fails but visits of selems whose value has a role
  *   dwell=0..1000          with forced: microseconds that a visit of a duellist stays, at most and
- *                          at random, before each of its steps (default 0)
+ *                          at random, before each of its steps, and map_free()'s is asked now and
+ *                          then to reschedule when it is done (default 0)
+ *   appointments=0|1       with forced: both sides of a duel wait for each other where
+ *                          appointments.c says, for as long as dwell allows, and only the locks
+ *                          that it names fail (default 0)
  *   seed=N                 of the generator behind probability and "either"
  *   verbose=0|1            a rate-limited line in the kernel log for each error
  * Probes of a site are placed when it is first named, and stay until close(): name all sites in
@@ -32,7 +36,7 @@
 #ifndef RQSPINLOCK_FAULT_H
 #define RQSPINLOCK_FAULT_H
 
-#define RQF_ABI	   1
+#define RQF_ABI	   3
 #define RQF_DEVICE "/dev/rqspinlock_fault"
 #define RQF_MODULE "rqspinlock_fault"
 
@@ -103,14 +107,17 @@ struct rqf_frame {
 	unsigned char site[RQF_LOCK_NR];   /* enum rqf_site */
 	unsigned char map_free;
 	unsigned char exact; /* every attempt of both locks is detoured: RQF_UNSEEN is no attempt */
-	unsigned char dwells;
-	unsigned char pad[9];
+	unsigned char role;  /* of the selem's value, 0: none */
+	unsigned char pad;
+	unsigned short duel; /* its place on the board of appointments, plus one; 0: none */
+	unsigned char pad2[6];
 };
 
 /* Every value of the daemon's begins with a magic number, and has a role further on. */
-#define RQF_VALUE_MAGIC 0x6b616f7366706221ULL
-#define RQF_VALUE_ROLE	20
-#define RQF_ROLE_DUEL	5
+#define RQF_VALUE_MAGIC	 0x6b616f7366706221ULL
+#define RQF_VALUE_COOKIE 8
+#define RQF_VALUE_ROLE	 20
+#define RQF_ROLE_DUEL	 5
 
 #define RQF_WAYS     8
 #define RQF_SET_BITS 9

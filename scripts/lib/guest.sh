@@ -17,6 +17,8 @@ GUEST_APPEND=                  # more for the kernel's command line
 # want single.
 GUEST_THREAD=multi
 
+GUEST_INITRAMFS=initramfs_build # what makes the guest's file system: root.sh has another
+
 GUEST_ACCEL_NAME= # kvm or tcg, set by accel_choose
 GUEST_PID=        # of the QEMU that runs, or empty
 GUEST_RECEIVER=   # of the process that keeps the guest's files
@@ -151,8 +153,9 @@ guest_receive() {
 		case $line in
 		"F "*) name=${line#F } data=() ;;
 		"E $name "*)
-			if [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] &&
-				printf '%s\n' "${data[@]}" | base64 -d >"$part" 2>/dev/null &&
+			# Below DIR only: no name begins with a dot.
+			if [[ $name =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$ ]] &&
+				mkdir -p "$dir/$(dirname "$name")" && printf '%s\n' "${data[@]}" | base64 -d >"$part" 2>/dev/null &&
 				[ "$(md5sum <"$part" | cut -d' ' -f1)" = "${line##* }" ]; then
 				mv "$part" "$dir/$name"
 			fi
@@ -188,7 +191,7 @@ guest_append() {
 guest_start() {
 	local results=$1 script=$2 model=$3 cpus=$4 limit=$5
 	shift 5
-	initramfs_build "$GUEST_DIR/initrd" "$script" "$@" || return 1
+	"$GUEST_INITRAMFS" "$GUEST_DIR/initrd" "$script" "$@" || return 1
 	rm -f "$GUEST_DIR"/port.{in,out}
 	mkfifo "$GUEST_DIR/port.in" "$GUEST_DIR/port.out" || return 1
 	: >"$results/console.log" && : >"$results/output.log" || return 1

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Builds the lab's kernels from Debian's kernel source: small ones that have what stock kernels
-# lack. "plain" has error injection into functions, "kasan" the kernel's own checkers as well; what
-# they are made of is in tests/vm/kernel/*.config, all but plain.config being added to it.
+# lack. "plain" has error injection into functions, and is what mutants are made from
+# (lib/mutant.sh); "kasan" has the kernel's own checkers as well. What they are made of is in
+# tests/vm/kernel/*.config, all but plain.config being added to it.
 #
 # A build lies in the cache under the version of its source and the hash of its configuration, and
 # counts when it has a stamp: kernel trees hold their own paths, so it cannot be made elsewhere and
@@ -138,9 +139,10 @@ lab_make() {
 	return 1
 }
 
-# vmlinux stays: modules take their BTF from it, and people lines of source for a trace.
+# vmlinux stays: modules take their BTF from it, and people lines of source for a trace. So does what
+# mutants are made from.
 lab_trim() {
-	find "$1" -type f \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name '.tmp_vmlinux*' \
+	find "$1" -type f ! -path "$1/kit/*" \( -name '*.o' -o -name '*.a' -o -name '.*.cmd' -o -name '.tmp_vmlinux*' \
 		-o -name 'vmlinux.bin*' -o -name vmlinux.unstripped \) -delete
 }
 
@@ -158,6 +160,7 @@ lab_build() {
 	[ -f "$LAB_DIR/.config" ] || lab_configure "$LAB_DIR" || return 1
 	lab_make "$name" "$LAB_DIR" || return 1
 	grep -c '^  CC ' "$LAB_DIR/log" >"$CACHE/lab/$name.files"
+	[ "$name" != plain ] || mutant_kit "$LAB_DIR" || return 1
 	lab_trim "$LAB_DIR" && touch "$LAB_DIR/done" || return 1
 	say "built lab kernel $name in $(lab_minutes $((SECONDS - start)))"
 }

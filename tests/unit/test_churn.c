@@ -14,11 +14,12 @@
 
 static void test_every_byte_counts(void **state)
 {
-	static const size_t sizes[] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM, SOAK_SIZE_LARGE };
+	static const size_t sizes[] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM, SOAK_SIZE_LARGE,
+					SOAK_SIZE_FIELDS, SOAK_SIZE_REF };
 	unsigned char value[SOAK_SIZE_LARGE];
 
 	(void)state;
-	for (unsigned int i = 0; i < 3; i++) {
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		churn_make_value(value, sizes[i], 0x123456789abcdef0ULL + i, 0, SOAK_ROLE_NONE);
 		assert_true(churn_value_is_whole(value, sizes[i]));
 		for (size_t at = 0; at < sizes[i]; at++) {
@@ -32,6 +33,22 @@ static void test_every_byte_counts(void **state)
 		}
 		assert_true(churn_value_is_whole(value, sizes[i]));
 	}
+}
+
+/* bpf(2) reads zeros where the kernel keeps its own, and so must be what is stored there. */
+static void test_special_fields_are_zero(void **state)
+{
+	unsigned char value[SOAK_SIZE_FIELDS];
+
+	(void)state;
+	churn_make_value(value, SOAK_SIZE_FIELDS, UINT64_MAX, 0, SOAK_ROLE_NONE);
+	for (size_t i = SOAK_FIELDS_BEGIN; i < SOAK_FIELDS_END; i++)
+		assert_int_equal(value[i], 0);
+	assert_int_not_equal(value[SOAK_FIELDS_END], 0);
+	churn_make_value(value, SOAK_SIZE_REF, UINT64_MAX, 0, SOAK_ROLE_NONE);
+	for (size_t i = SOAK_FIELDS_REF; i < SOAK_FIELDS_END; i++)
+		assert_int_equal(value[i], 0);
+	assert_int_not_equal(value[SOAK_FIELDS_REF - 1], 0);
 }
 
 /* Half of one value and half of another is torn, wherever the cut is. */
@@ -139,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_byte_counts),
+		cmocka_unit_test(test_special_fields_are_zero),
 		cmocka_unit_test(test_torn_values_show),
 		cmocka_unit_test(test_value_carries_plan_and_role),
 		cmocka_unit_test(test_same_seed_same_decisions),

@@ -139,6 +139,8 @@ static void test_defaults(void **state)
 	assert_int_equal(c->stall_ns, 300 * NSEC_PER_MSEC);
 	assert_int_equal(c->stall_pause_ns, 100 * NSEC_PER_MSEC);
 	assert_int_equal(c->stuck_ns, 60 * NSEC_PER_SEC);
+	assert_int_equal(c->settle_ns, 6 * NSEC_PER_SEC);
+	assert_false(c->pin_owners);
 	assert_true(c->oracles);
 	assert_false(c->accept_panic || c->quiet || c->verbose || c->json);
 	config_free(&o.config);
@@ -204,6 +206,7 @@ static void test_commands(void **state)
 		{ "version", COMMAND_VERSION }, { "--help", COMMAND_HELP },
 		{ "-h", COMMAND_HELP },		{ "--version", COMMAND_VERSION },
 		{ "-V", COMMAND_VERSION },	{ "--dump-options", COMMAND_DUMP_OPTIONS },
+		{ "restore", COMMAND_RESTORE }, { "--dump-keys", COMMAND_DUMP_KEYS },
 	};
 
 	(void)state;
@@ -237,18 +240,63 @@ static void test_json_is_for_check(void **state)
 	assert_rejected(parse("run", "--json", NULL), "--json: not valid with run");
 }
 
+static void test_top_and_report(void **state)
+{
+	struct outcome top = parse("top", "--once", "/run/stats", NULL);
+	struct outcome report = parse("report", "/a b", "--format=html", NULL);
+	struct outcome without = parse("report", "--report", "/dir", NULL);
+
+	(void)state;
+	assert_accepted(&top);
+	assert_int_equal(top.config.command, COMMAND_TOP);
+	assert_true(top.config.once);
+	assert_string_equal(top.config.operand, "/run/stats");
+	assert_accepted(&report);
+	assert_int_equal(report.config.command, COMMAND_REPORT);
+	assert_int_equal(report.config.format, FORMAT_HTML);
+	assert_string_equal(report.config.operand, "/a b");
+	assert_accepted(&without);
+	assert_int_equal(without.config.format, FORMAT_TEXT);
+	assert_null(without.config.operand);
+	assert_string_equal(without.config.report_dir, "/dir");
+	config_free(&top.config);
+	config_free(&report.config);
+	config_free(&without.config);
+}
+
+static void test_wrong_top_and_report(void **state)
+{
+	(void)state;
+	assert_rejected(parse("top", "a", "b", NULL),
+			"unexpected argument 'b' (see bpfsoakd --help)");
+	assert_rejected(parse("check", "a", NULL), "unexpected argument 'a' (see bpfsoakd --help)");
+	assert_rejected(parse("report", "", NULL), "unexpected argument '' (see bpfsoakd --help)");
+	assert_rejected(parse("run", "--once", NULL), "--once: not valid with run");
+	assert_rejected(parse("report", "--once", "a", NULL), "--once: not valid with report");
+	assert_rejected(parse("top", "--json", NULL), "--json: not valid with top");
+	assert_rejected(parse("check", "--format=html", NULL), "--format: not valid with check");
+	assert_rejected(
+		parse("report", "--format=pdf", NULL),
+		"--format: 'pdf' is not a known name; valid: text, html, json, ktap, junit");
+}
+
 static void test_wrong_commands(void **state)
 {
 	(void)state;
-	assert_rejected(parse(NULL), "no command given; valid: run, check, help, version (see "
-				     "bpfsoakd --help)");
-	assert_rejected(parse("--quiet", NULL), "no command given; valid: run, check, help, "
-						"version (see bpfsoakd --help)");
-	assert_rejected(parse("chekc", NULL),
-			"unknown command 'chekc'; did you mean 'check'?; valid: run, check, help, "
+	assert_rejected(
+		parse(NULL),
+		"no command given; valid: run, check, restore, top, report, help, version (see "
+		"bpfsoakd --help)");
+	assert_rejected(parse("--quiet", NULL),
+			"no command given; valid: run, check, restore, top, report, help, "
 			"version (see bpfsoakd --help)");
-	assert_rejected(parse("dance", NULL), "unknown command 'dance'; valid: run, check, help, "
-					      "version (see bpfsoakd --help)");
+	assert_rejected(
+		parse("chekc", NULL),
+		"unknown command 'chekc'; did you mean 'check'?; valid: run, check, restore, top, report, help, "
+		"version (see bpfsoakd --help)");
+	assert_rejected(parse("dance", NULL),
+			"unknown command 'dance'; valid: run, check, restore, top, report, help, "
+			"version (see bpfsoakd --help)");
 	assert_rejected(parse("run", "check", NULL),
 			"unexpected argument 'check' (see bpfsoakd --help)");
 	assert_rejected(parse("run", "--", "--quiet", NULL),
@@ -329,6 +377,11 @@ static void test_bad_values(void **state)
 	assert_rejected(parse("run", "--stats-file=", NULL),
 			"--stats-file: '' is not a path; valid: 1 to 4095 characters, no control "
 			"characters, no blank at either end");
+	assert_rejected(parse("run", "--findings=1001", NULL),
+			"--findings: 1001 is out of range; valid: 0 to 1000");
+	assert_rejected(parse("run", "--on-violation=panic", NULL),
+			"--on-violation: 'panic' is not a known name; valid: continue, stop, "
+			"freeze");
 	assert_rejected(parse("run", "--report=/a ", NULL),
 			"--report: '/a ' is not a path; valid: 1 to 4095 characters, no control "
 			"characters, no blank at either end");
@@ -496,6 +549,24 @@ static void test_unreadable_files(void **state)
 }
 
 /* The dump is a configuration file that gives the same configuration, seed included. */
+static void test_on_violation(void **state)
+{
+	struct outcome usual = parse("run", NULL);
+	struct outcome other = parse("run", "--on-violation=freeze", "--findings=0", NULL);
+	_cleanup_free_ char *dump = config_dump(&other.config);
+
+	(void)state;
+	assert_accepted(&usual);
+	assert_int_equal(usual.config.on_violation, ON_VIOLATION_CONTINUE);
+	assert_int_equal(usual.config.findings, 8);
+	assert_accepted(&other);
+	assert_int_equal(other.config.on_violation, ON_VIOLATION_FREEZE);
+	assert_int_equal(other.config.findings, 0);
+	assert_non_null(strstr(dump, "on-violation = freeze\n"));
+	config_free(&usual.config);
+	config_free(&other.config);
+}
+
 static void test_dump_round_trip(void **state)
 {
 	struct outcome first =
@@ -630,7 +701,7 @@ static void test_help_and_man_page_name_every_key(void **state)
 	assert_null(strstr(help, "dump-options"));
 	assert_non_null(strstr(troff, ".TP\n\\fB\\-\\-stats\\-file\\fR \\fIFILE\\fR\n"));
 	assert_non_null(strstr(troff, ".TP\n\\fB\\-c\\fR, \\fB\\-\\-config\\fR \\fIFILE\\fR\n"));
-	assert_non_null(strstr(troff, "Default: 300ms; valid: 100ms to 3s.\n"));
+	assert_non_null(strstr(troff, "Default: 300ms; valid: 100ms to 3s. Reloadable.\n"));
 	config_free(&o.config);
 }
 
@@ -688,6 +759,8 @@ int main(void)
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_help_works_everywhere),
 		cmocka_unit_test(test_json_is_for_check),
+		cmocka_unit_test(test_top_and_report),
+		cmocka_unit_test(test_wrong_top_and_report),
 		cmocka_unit_test(test_wrong_commands),
 		cmocka_unit_test(test_unknown_options),
 		cmocka_unit_test(test_missing_values),
@@ -700,6 +773,7 @@ int main(void)
 		cmocka_unit_test(test_file_mistakes),
 		cmocka_unit_test(test_overridden_mistake_is_reported),
 		cmocka_unit_test(test_unreadable_files),
+		cmocka_unit_test(test_on_violation),
 		cmocka_unit_test(test_dump_round_trip),
 		cmocka_unit_test(test_durations),
 		cmocka_unit_test(test_sizes),

@@ -54,7 +54,7 @@
 
 #define ARMED                                                                            \
 	"frames 18446683600570023936\n"                                                  \
-	"abi 1\n"                                                                        \
+	"abi 3\n"                                                                        \
 	"open 1\n"                                                                       \
 	"armed 1\n"                                                                      \
 	"kinds contended forced\n"                                                       \
@@ -128,7 +128,7 @@ static void test_disarmed(void **state)
 
 	(void)state;
 	assert_int_equal(device_parse(ARMED, &m, &frames), 0);
-	assert_int_equal(device_parse("abi 1\nopen 0\narmed 0\n" SITES_HERE FIGURES "held 0 0\n",
+	assert_int_equal(device_parse("abi 3\nopen 0\narmed 0\n" SITES_HERE FIGURES "held 0 0\n",
 				      &m, &frames),
 			 0);
 	assert_true(m.present);
@@ -146,7 +146,7 @@ static void test_other_versions(void **state)
 {
 	static const char *const texts[] = {
 		"",	   "\n",      "abi",	  "abi ",     "abi x\n",
-		"abi 0\n", "abi 2\n", "abi 10\n", "abi -1\n", "armed 1\nmissed 5\n",
+		"abi 0\n", "abi 1\n", "abi 10\n", "abi -1\n", "armed 1\nmissed 5\n",
 	};
 	struct snapshot_module m = { .missed = 77 };
 	uint64_t frames = 88;
@@ -164,7 +164,7 @@ static void test_junk(void **state)
 	struct snapshot_module m;
 
 	(void)state;
-	assert_int_equal(device_parse("abi 1\n"
+	assert_int_equal(device_parse("abi 3\n"
 				      "\n"
 				      " \n"
 				      "word\n"
@@ -207,11 +207,11 @@ static void test_missing_newline(void **state)
 	struct snapshot_module m;
 
 	(void)state;
-	assert_int_equal(device_parse("abi 1", &m, NULL), 0);
-	assert_int_equal(device_parse("strange 4\nabi 1\nheld 1 2 3", &m, NULL), 0);
+	assert_int_equal(device_parse("abi 3", &m, NULL), 0);
+	assert_int_equal(device_parse("strange 4\nabi 3\nheld 1 2 3", &m, NULL), 0);
 	assert_int_equal(m.strange, 4);
 	assert_int_equal(m.held, 6);
-	assert_int_equal(device_parse("abi 1\nmissed 12", &m, NULL), 0);
+	assert_int_equal(device_parse("abi 3\nmissed 12", &m, NULL), 0);
 	assert_int_equal(m.missed, 12);
 }
 
@@ -221,7 +221,7 @@ static void test_huge_numbers(void **state)
 	uint64_t frames;
 
 	(void)state;
-	assert_int_equal(device_parse("abi 1\n"
+	assert_int_equal(device_parse("abi 3\n"
 				      "frames 18446744073709551615\n"
 				      "missed 18446744073709551614\n"
 				      "calls_update 18446744073709551616\n"
@@ -244,10 +244,15 @@ static void test_held(void **state)
 		int64_t held;
 		uint64_t cpus;
 	} cases[] = {
-		{ "abi 1\nheld 0 0 0 0\n", 0, 0 },  { "abi 1\nheld 0 1 0 2\n", 3, 2 },
-		{ "abi 1\nheld 1 -1 0 0\n", 0, 2 }, { "abi 1\nheld -3 0 0 0\n", -3, 1 },
-		{ "abi 1\nheld  31   0\n", 31, 1 }, { "abi 1\nheld \n", 0, 0 },
-		{ "abi 1\nheld\n", 0, 0 },
+		{ "abi 3\nheld 0 0 0 0\n", 0, 0 },
+		{ "abi 3\nheld 0 1 0 2\n", 3, 2 },
+		{ "abi 3\nheld 1 -1 0 0\n", 0, 2 },
+		{ "abi 3\nheld -3 0 0 0\n", -3, 1 },
+		{ "abi 3\nheld  31   0\n", 31, 1 },
+		{ "abi 3\nheld \n", 0, 0 },
+		{ "abi 3\nheld\n", 0, 0 },
+		{ "abi 3\nheld 9223372036854775807 2\n", INT64_MAX, 2 },
+		{ "abi 3\nheld -9223372036854775808 -1\n", INT64_MIN, 2 },
 	};
 	struct snapshot_module m;
 

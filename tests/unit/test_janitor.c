@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -104,6 +105,8 @@ static pid_t start_parent(const struct restoration *list, size_t n, pid_t *ret_j
 	assert_true(pid >= 0);
 	if (!pid) {
 		setpgid(0, 0);
+		/* Whoever runs the tests under nohup(1) has us ignore it. */
+		signal(SIGHUP, SIG_DFL);
 		if (janitor_new(list, n, &janitor) < 0 ||
 		    write(fds[1], &janitor->pid, sizeof(pid_t)) != sizeof(pid_t))
 			_exit(1);

@@ -339,6 +339,17 @@ static void test_foreign_dump_before_the_warning(void **state)
 	only_report(log, KMSG_DOCUMENTED);
 }
 
+/* Seen in a duel: one CPU's dump goes on after the other's "cut here". */
+static void test_workqueue_before_the_warning(void **state)
+{
+	struct log *log = *state;
+
+	assert_int_equal(FEED_ALL(log, CUT, NOFAIL_WARN, "Tainted: [O]=OOT_MODULE", CUT,
+				  "Workqueue: events_unbound bpf_map_free_deferred", NOFAIL_WARN),
+			 2);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_DOCUMENTED), 2);
+}
+
 static void test_other_condition_before_the_warning(void **state)
 {
 	struct log *log = *state;
@@ -658,13 +669,35 @@ static void test_lost_records(void **state)
 	assert_int_equal(kmsg_lost(log->kmsg), 17);
 }
 
+/* Numbers as no kernel gives them: what is lost stays lost, and nobody's record is the kernel's. */
+static void test_absurd_numbers(void **state)
+{
+	struct log *log = *state;
+	static const char *const records[] = {
+		"6,0,10,-;x\n",
+		"6,18446744073709551615,11,-;x\n",
+		"6,18446744073709551615,12,-;x\n",
+	};
+	static const char far[] = "34359738372,0,13,-;BUG: Bad page state\n";
+
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		assert_int_equal(kmsg_feed_record(log->kmsg, records[i], strlen(records[i])), 0);
+	assert_int_equal(kmsg_lost(log->kmsg), UINT64_MAX - 1);
+	assert_int_equal(kmsg_feed_record(log->kmsg, far, strlen(far)), 0);
+	assert_int_equal(kmsg_feed_record(log->kmsg, "x", 1), 0);
+	assert_int_equal(kmsg_lost(log->kmsg), UINT64_MAX - 1);
+}
+
 static void test_garbage_is_lost_not_trusted(void **state)
 {
 	struct log *log = *state;
 	static const char *const garbage[] = {
-		"",	    ";",	";text",      "4;text",	    "4,1;text",
-		"4,1,;x",   "4,1,10;x", "a,1,10,-;x", "4,b,10,-;x", "no semicolon at all",
-		"4,1,10,-",
+		"",	      ";",
+		";text",      "4;text",
+		"4,1;text",   "4,1,;x",
+		"4,1,10;x",   "a,1,10,-;x",
+		"4,b,10,-;x", "no semicolon at all",
+		"4,1,10,-",   "4,18446744073709551616,10,-;x",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(garbage); i++)
@@ -755,6 +788,7 @@ int main(void)
 		LOG_TEST(test_other_condition_before_the_warning),
 		LOG_TEST(test_chatter_is_no_condition),
 		LOG_TEST(test_chatter_of_another_caller_is_no_condition),
+		LOG_TEST(test_workqueue_before_the_warning),
 		LOG_TEST(test_stale_preface),
 		LOG_TEST(test_refcount_is_one_report),
 		LOG_TEST(test_refcount_message_after_the_warning),
@@ -778,6 +812,7 @@ int main(void)
 		LOG_TEST(test_several_lines_in_a_record),
 		LOG_TEST(test_fragments_are_joined),
 		LOG_TEST(test_lost_records),
+		LOG_TEST(test_absurd_numbers),
 		LOG_TEST(test_garbage_is_lost_not_trusted),
 		LOG_TEST(test_only_the_first_reports_are_kept),
 		LOG_TEST(test_a_report_without_end_is_bounded),

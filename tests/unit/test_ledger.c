@@ -21,6 +21,7 @@ static struct soak_fault faults[8];
 static size_t n_faults;
 static struct soak_map_free map_frees[SOAK_MAP_FREES];
 static struct soak_inspect memory;
+static struct soak_inspect_storage storage_memory;
 
 void programs_counters(const struct programs *programs, struct soak_counters *ret)
 {
@@ -30,9 +31,15 @@ void programs_counters(const struct programs *programs, struct soak_counters *re
 	ret->timeouts[FAULT_CONTENDED][SOAK_SITE_UPDATE] = 6;
 	ret->timeouts[FAULT_FORCED][SOAK_SITE_LINK_MAP] = 7;
 	ret->deadlocks[FAULT_FORCED][SOAK_SITE_MAP_FREE_BUCKET] = 8;
+	ret->freed_linked[FAULT_CONTENDED] = 10;
+	ret->freed_linked_unexplained = 12;
 	ret->faults_lost = 9;
 	ret->double_frees = 2;
+	ret->storage_freed_twice = 1;
+	ret->storage_freed_again = 5;
 	ret->omem_mismatch = 3;
+	ret->hasty_locks = 6;
+	ret->late_uncharges = 7;
 	ret->table_full = 1;
 	ret->storage_full = 1;
 }
@@ -43,7 +50,9 @@ void programs_misses(const struct programs *programs, uint64_t frees, uint64_t b
 	(void)programs;
 	(void)frees;
 	(void)births;
-	*ret = (struct programs_misses){ .total = 44, .frees_blind = 4, .births_blind = 5 };
+	*ret = (struct programs_misses){
+		.total = 44, .frees_blind = 4, .births_blind = 5, .storages_blind = 3
+	};
 }
 
 const struct soak_set *programs_slots(const struct programs *programs, size_t *ret_sets)
@@ -73,12 +82,33 @@ const struct soak_map_free *programs_map_frees(const struct programs *programs)
 	return map_frees;
 }
 
+static struct finding found[8];
+static unsigned int n_found;
+
+/* The pointers of the last of them are good until the next judgement. */
+void findings_add(struct findings *findings, const struct finding *finding)
+{
+	(void)findings;
+	if (n_found < ARRAY_SIZE(found))
+		found[n_found] = *finding;
+	n_found++;
+}
+
 int programs_inspect(const struct programs *programs, uint64_t selem, struct soak_inspect *ret)
 {
 	(void)programs;
 	*ret = memory;
 	ret->selem = selem;
 	return memory.readable ? 0 : -EFAULT;
+}
+
+int programs_inspect_storage(const struct programs *programs, uint64_t storage,
+			     struct soak_inspect_storage *ret)
+{
+	(void)programs;
+	*ret = storage_memory;
+	ret->storage = storage;
+	return storage_memory.readable ? 0 : -EFAULT;
 }
 
 static struct soak_slot *add_selem(void)
@@ -113,7 +143,9 @@ static int start(void **state)
 	memset(faults, 0, sizeof(faults));
 	memset(map_frees, 0, sizeof(map_frees));
 	memset(&memory, 0, sizeof(memory));
+	memset(&storage_memory, 0, sizeof(storage_memory));
 	n_faults = 0;
+	n_found = 0;
 	return 0;
 }
 
@@ -125,7 +157,7 @@ static void look_with_all_oracles(struct snapshot *s)
 
 #define BIT(kind) (1u << (kind))
 
-enum judgement {
+enum expectation {
 	NOTHING,
 	HOLE,
 	VIOLATION,
@@ -140,8 +172,9 @@ struct selem_case {
 	unsigned int flags;
 	struct soak_inspect memory;
 	bool faults_lost;
-	enum judgement judgement;
+	enum expectation judgement;
 	enum fault_kind kind; /* of the hole */
+	bool fields;	      /* a hole of its special fields, too */
 };
 
 #define FAULT(at, of_site, ...)                        \
@@ -149,71 +182,138 @@ struct selem_case {
 		.ns = at, .site = of_site, __VA_ARGS__ \
 	}
 
+/* A visit with its results and what it left in the state word. */
+#define VISIT(...) VISITS(1, __VA_ARGS__)
+#define VISITS(n, at, of_bucket, of_storage, of_state, ...)                                     \
+	{                                                                                       \
+		.visits = n, .entry_ns = at, .duration_us = 1, .bucket = SOAK_LOCK_##of_bucket, \
+		.storage = SOAK_LOCK_##of_storage, .state = of_state, __VA_ARGS__               \
+	}
+#define FAILED(locks, of_kinds) .failed = locks, .kinds = of_kinds
+#define BUCKET			SOAK_FAILED_BUCKET
+#define STORAGE			SOAK_FAILED_STORAGE
+#define OURS(of_state, ...)                                                               \
+	{                                                                                 \
+		.readable = 1, .state = of_state, .value = { .magic = SOAK_VALUE_MAGIC }, \
+		__VA_ARGS__                                                               \
+	}
+
 static const struct selem_case selem_cases[] = {
 	{ "freed", .flags = SOAK_FREED_B, .judgement = NOTHING },
 	{ "nothing ever failed", .judgement = VIOLATION },
 
-	/* Its own visits. */
-	{ "a failed destroy", .destroy = { .failed = 1, .kinds = BIT(FAULT_ORGANIC) },
-	  .judgement = HOLE, .kind = FAULT_ORGANIC },
-	{ "a failed map_free, contended",
-	  .map_free = { .failed = 1, .kinds = BIT(FAULT_CONTENDED) }, .judgement = HOLE,
-	  .kind = FAULT_CONTENDED },
+	/* What its own visits predict. */
+	{ "destroy failed the storage lock, and map_free finds nothing in the bucket",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 2, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
+	  .memory = OURS(2), .judgement = HOLE, .kind = FAULT_ORGANIC },
+	{ "map_free failed the bucket lock, and destroy finds nothing on the list",
+	  .map_free = VISIT(2000, DEADLOCK, OK, 1, FAILED(BUCKET, BIT(FAULT_CONTENDED))),
+	  .memory = OURS(1), .judgement = HOLE, .kind = FAULT_CONTENDED, .fields = true },
+	{ "the same, in map_free's second visit",
+	  .map_free = VISITS(2, 2000, SKIPPED, OK, 1, FAILED(BUCKET | STORAGE, BIT(FAULT_FORCED))),
+	  .judgement = HOLE, .kind = FAULT_FORCED, .fields = true },
+	{ "the same, looked at once more",
+	  .map_free = VISITS(200, 2000, SKIPPED, SKIPPED, 1, FAILED(BUCKET, BIT(FAULT_FORCED))),
+	  .judgement = HOLE, .kind = FAULT_FORCED, .fields = true },
 	{ "the worst of one visit",
-	  .map_free = { .failed = 1, .kinds = BIT(FAULT_ORGANIC) | BIT(FAULT_CONTENDED) },
-	  .judgement = HOLE, .kind = FAULT_CONTENDED },
-	{ "the worst of both visits",
-	  .map_free = { .failed = 1, .kinds = BIT(FAULT_ORGANIC) | BIT(FAULT_CONTENDED) },
-	  .destroy = { .failed = 1, .kinds = BIT(FAULT_FORCED) }, .judgement = HOLE,
-	  .kind = FAULT_FORCED },
-	{ "its own before others'", .destroy = { .failed = 1, .kinds = BIT(FAULT_ORGANIC) },
+	  .map_free = VISIT(2000, TIMEOUT, OK, 1,
+			    FAILED(BUCKET, BIT(FAULT_ORGANIC) | BIT(FAULT_CONTENDED))),
+	  .judgement = HOLE, .kind = FAULT_CONTENDED, .fields = true },
+	{ "its own, whatever failed elsewhere",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 2, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
 	  .faults = { FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .owner = 0xaa00,
 			    .kind = FAULT_FORCED) },
 	  .judgement = HOLE, .kind = FAULT_ORGANIC },
 
-	/* Others' faults. */
+	/* A lock failed, and that is no excuse. */
+	{ "both sides came, and nobody freed",
+	  .map_free = VISIT(2000, TIMEOUT, GONE, 3, FAILED(BUCKET, BIT(FAULT_FORCED))),
+	  .destroy = VISIT(2000, SKIPPED, OK, 2), .memory = OURS(3), .judgement = VIOLATION },
+	{ "the same, with memory that cannot be read",
+	  .map_free = VISIT(2000, TIMEOUT, GONE, 3, FAILED(BUCKET, BIT(FAULT_FORCED))),
+	  .destroy = VISIT(2000, SKIPPED, OK, 2), .judgement = VIOLATION },
+	{ "one after the other, and nobody freed",
+	  .map_free = VISIT(2000, OK, TIMEOUT, 1, FAILED(STORAGE, BIT(FAULT_FORCED))),
+	  .destroy = VISIT(90000, SKIPPED, OK, 3), .judgement = VIOLATION },
+	{ "off both lists, and not freed, though an earlier visit failed",
+	  .map_free = VISITS(2, 2000, OK, OK, 0, FAILED(BUCKET, BIT(FAULT_FORCED))),
+	  .memory = OURS(0), .judgement = VIOLATION },
+	{ "both bits after one visit",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 3, FAILED(STORAGE, BIT(FAULT_FORCED))),
+	  .memory = OURS(3), .judgement = VIOLATION },
+	{ "a side that forgot its bit",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 0, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
+	  .judgement = VIOLATION },
+	{ "a side that set the other's bit",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 1, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
+	  .judgement = VIOLATION },
+	/* destroy() must find it on the list, where map_free() left it. */
+	{ "map_free failed the storage lock, and destroy never came",
+	  .map_free = VISIT(2000, OK, TIMEOUT, 1, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
+	  .memory = OURS(1, .storage_pprev = 1), .judgement = VIOLATION },
+	{ "destroy failed the bucket lock, and map_free never came",
+	  .destroy = VISIT(2000, TIMEOUT, OK, 2, FAILED(BUCKET, BIT(FAULT_FORCED))),
+	  .memory = OURS(2, .map_pprev = 1), .judgement = VIOLATION },
+	{ "destroy failed both, and map_free never came",
+	  .destroy = VISIT(2000, TIMEOUT, TIMEOUT, 2, FAILED(BUCKET | STORAGE, BIT(FAULT_FORCED))),
+	  .judgement = VIOLATION },
+
+	/* Others' faults explain nothing: they do not decide whether this one is freed. */
 	{ "its owner's lock", .faults = { FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .owner = 0xaa00) },
-	  .judgement = HOLE, .kind = FAULT_ORGANIC },
+	  .judgement = VIOLATION },
 	{ "its storage's lock",
 	  .faults = { FAULT(2000, SOAK_SITE_MAP_FREE_STORAGE, .storage = 0xbb00,
 			    .kind = FAULT_FORCED) },
-	  .judgement = HOLE, .kind = FAULT_FORCED },
+	  .judgement = VIOLATION },
 	{ "its map's bucket lock",
 	  .faults = { FAULT(2000, SOAK_SITE_MAP_FREE_BUCKET, .map_id = 17,
 			    .kind = FAULT_CONTENDED) },
-	  .judgement = HOLE, .kind = FAULT_CONTENDED },
-	/* A storage lock that failed elsewhere in the same map says nothing about this one. */
-	{ "unrelated",
-	  .faults = { FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .map_id = 17),
-		      FAULT(2000, SOAK_SITE_MAP_FREE_BUCKET, .map_id = 18),
-		      FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .owner = 0xaa01) },
-	  .judgement = VIOLATION },
-	/* An owner's address is handed out again: it was another owner's. */
-	{ "before its birth", .faults = { FAULT(999, SOAK_SITE_DESTROY_STORAGE, .owner = 0xaa00) },
 	  .judgement = VIOLATION },
 
 	/* Gaps in what we saw. */
 	{ "an unfinished visit", .map_free = { .pid = 12 }, .judgement = UNJUDGED },
-	/* Both sides raced and one waited long: its lock may have failed. */
-	{ "either", .map_free = { .bucket = SOAK_LOCK_EITHER }, .judgement = UNJUDGED },
-	{ "either, the other lock", .destroy = { .storage = SOAK_LOCK_EITHER },
+	{ "an unfinished visit, and a hole if it had not been",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 2, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
+	  .map_free = { .pid = 12 }, .judgement = UNJUDGED },
+	/* A bit that none of the visits we know has set. */
+	{ "a visit not seen", .memory = OURS(1), .judgement = UNJUDGED },
+	/* Somebody cleared smap before the first visit that we know of. */
+	{ "a first visit that skips", .map_free = VISIT(2000, SKIPPED, OK, 1), .memory = OURS(1),
 	  .judgement = UNJUDGED },
+	{ "the same of destroy", .destroy = VISIT(2000, OK, SKIPPED, 2), .memory = OURS(2),
+	  .judgement = UNJUDGED },
+	/* The visit that we know of left it on a list, and somebody took it off. */
+	{ "off its owner's list, and nobody has been there",
+	  .map_free = VISIT(2000, OK, TIMEOUT, 1, FAILED(STORAGE, BIT(FAULT_ORGANIC))),
+	  .memory = OURS(1), .judgement = UNJUDGED },
+	{ "off its bucket, and nobody has been there",
+	  .destroy = VISIT(2000, DEADLOCK, OK, 2, FAILED(BUCKET, BIT(FAULT_FORCED))),
+	  .memory = OURS(2), .judgement = UNJUDGED },
+	/*
+	 * Both sides raced and one waited long, so its lock may have failed. Whatever it was, both
+	 * came, and one had to free.
+	 */
+	{ "either", .map_free = VISIT(2000, EITHER, OK, 1), .destroy = VISIT(2000, OK, OK, 0),
+	  .judgement = VIOLATION },
 	/* The kernel set TOFREE: it did free it, and we did not see that. */
-	{ "TOFREE", .memory = { .readable = 1, .state = 7, .value = { .magic = SOAK_VALUE_MAGIC } },
-	  .judgement = UNJUDGED },
+	{ "TOFREE", .memory = OURS(7), .judgement = UNJUDGED },
 	/* Its value is not ours any more, or it is on a list that it had left. */
 	{ "memory that is another's by now", .memory = { .readable = 1 }, .judgement = UNJUDGED },
-	{ "left both lists, and on one again",
-	  .map_free = { .visits = 1, .bucket = SOAK_LOCK_OK, .storage = SOAK_LOCK_OK },
-	  .memory = { .readable = 1, .map_pprev = 1, .value = { .magic = SOAK_VALUE_MAGIC } },
+	/* Allocated without a value, never linked: what an operation that failed should have freed.
+	 */
+	{ "never on a list", .memory = { .readable = 1, .smap = 1 }, .judgement = VIOLATION },
+	{ "never on a list, with another's value",
+	  .memory = { .readable = 1, .smap = 1, .value = { .cookie = 5 } }, .judgement = UNJUDGED },
+	{ "another's value, on a list", .memory = { .readable = 1, .smap = 1, .storage_pprev = 1 },
 	  .judgement = UNJUDGED },
-	{ "left both lists, and not freed",
-	  .map_free = { .visits = 1, .bucket = SOAK_LOCK_OK, .storage = SOAK_LOCK_OK },
-	  .memory = { .readable = 1, .value = { .magic = SOAK_VALUE_MAGIC } },
+	{ "left both lists, and on one again", .map_free = VISIT(2000, OK, OK, 0),
+	  .memory = OURS(0, .map_pprev = 1), .judgement = UNJUDGED },
+	{ "left both lists, and not freed", .map_free = VISIT(2000, OK, OK, 0), .memory = OURS(0),
 	  .judgement = VIOLATION },
-	/* The fault that would explain it may be among those that found no room. */
-	{ "faults lost", .faults_lost = true, .judgement = UNJUDGED },
-	{ "faults lost, and yet explained", .destroy = { .failed = 1, .kinds = BIT(FAULT_FORCED) },
+	/* No fault in the log would explain it. */
+	{ "faults lost", .faults_lost = true, .judgement = VIOLATION },
+	{ "faults lost, and yet explained",
+	  .destroy = VISIT(2000, OK, TIMEOUT, 2, FAILED(STORAGE, BIT(FAULT_FORCED))),
 	  .faults_lost = true, .judgement = HOLE, .kind = FAULT_FORCED },
 };
 
@@ -221,7 +321,9 @@ static void set_scene(const struct selem_case *c)
 {
 	struct soak_slot *slot = add_selem();
 
-	slot->flags |= c->flags;
+	slot->flags |= c->flags | SOAK_HAS_FIELDS;
+	if (c->map_free.failed & SOAK_FAILED_BUCKET)
+		slot->flags |= SOAK_BUCKET_FAILED;
 	slot->visit[SOAK_MAP_FREE] = c->map_free;
 	slot->visit[SOAK_DESTROY] = c->destroy;
 	memory = c->memory;
@@ -230,12 +332,16 @@ static void set_scene(const struct selem_case *c)
 }
 
 static void expect_judgement(const struct snapshot *s, const char *what, enum hole_kind hole,
-			     enum judgement judgement, enum fault_kind kind)
+			     enum expectation judgement, enum fault_kind kind)
 {
 	uint64_t holes = snapshot_total(s->holes[hole], FAULT_NR);
 	uint64_t leaks =
 		s->violations[hole == HOLE_SELEM ? VIOLATION_SELEM_LEAK : VIOLATION_STORAGE_LEAK];
 
+	if (n_found != (judgement == HOLE || judgement == VIOLATION) ||
+	    (n_found && found[0].class == FINDING_VIOLATION) != (judgement == VIOLATION) ||
+	    (judgement == HOLE && (found[0].hole != hole || found[0].kind != kind)))
+		fail_msg("%s: %u findings, or not the right one", what, n_found);
 	if (holes != (judgement == HOLE) || (holes && !s->holes[hole][kind]) ||
 	    leaks != (judgement == VIOLATION) || s->unjudged != (judgement == UNJUDGED))
 		fail_msg("%s: %llu holes, %llu leaks, %llu unjudged", what,
@@ -253,8 +359,10 @@ static void test_selems(void **state)
 		start(state);
 		set_scene(c);
 		look_with_all_oracles(&s);
-		unexplained = ledger_judge(NULL, false, &s);
+		unexplained = ledger_judge(NULL, false, NULL, &s);
 		expect_judgement(&s, c->what, HOLE_SELEM, c->judgement, c->kind);
+		if (s.holes[HOLE_FIELDS][c->kind] != c->fields)
+			fail_msg("%s: fields", c->what);
 		assert_int_equal(unexplained, s.unjudged + snapshot_violations(&s));
 	}
 }
@@ -269,7 +377,7 @@ static void test_skipped_programs_excuse_nothing(void **state)
 	*second = *add_selem();
 	second->key = 0xff002000;
 	look_with_all_oracles(&s);
-	assert_int_equal(ledger_judge(NULL, false, &s), 2);
+	assert_int_equal(ledger_judge(NULL, false, NULL, &s), 2);
 	assert_int_equal(s.violations[VIOLATION_SELEM_LEAK], 2);
 }
 
@@ -280,8 +388,43 @@ static void test_absent_ledger_judges_nothing(void **state)
 	(void)state;
 	add_selem();
 	add_storage();
-	assert_int_equal(ledger_judge(NULL, false, &s), 0);
+	assert_int_equal(ledger_judge(NULL, false, NULL, &s), 0);
 	assert_int_equal(snapshot_violations(&s) + snapshot_holes(&s) + s.unjudged, 0);
+}
+
+/* What is alive by address; what has gone, or was never born, is not. */
+static void test_alive(void **state)
+{
+	(void)state;
+	add_selem();
+	assert_true(ledger_is_alive(NULL, 0xff001000));
+	assert_false(ledger_is_alive(NULL, 0xbb00));
+	add_storage();
+	assert_true(ledger_is_alive(NULL, 0xbb00));
+	slots[1].slot[3].flags |= SOAK_FREED_B;
+	assert_false(ledger_is_alive(NULL, 0xff001000));
+	assert_false(ledger_is_alive(NULL, 0));
+}
+
+/* A leaked selem with special fields leaks these as well, if map_free failed the bucket lock. */
+static void test_fields_of_a_residual(void **state)
+{
+	struct soak_slot *slot = add_selem();
+	struct snapshot s = { 0 };
+
+	(void)state;
+	slot->flags |= SOAK_HAS_FIELDS | SOAK_BUCKET_FAILED;
+	slot->visit[SOAK_MAP_FREE] =
+		(struct soak_visit)VISIT(2000, TIMEOUT, OK, 1, FAILED(BUCKET, BIT(FAULT_ORGANIC)));
+	look_with_all_oracles(&s);
+	assert_int_equal(ledger_judge(NULL, false, NULL, &s), 0);
+	assert_int_equal(s.holes[HOLE_SELEM][FAULT_ORGANIC], 1);
+	assert_int_equal(s.holes[HOLE_FIELDS][FAULT_ORGANIC], 1);
+	assert_int_equal(snapshot_violations(&s), 0);
+	s = (struct snapshot){ .c.refs_stored = 2 };
+	look_with_all_oracles(&s);
+	ledger_judge(NULL, false, NULL, &s);
+	assert_int_equal(s.violations[VIOLATION_REFERENCE], 1);
 }
 
 /* Histories and examples are for people; that they are written must not change the judgement. */
@@ -302,55 +445,126 @@ static void test_verbose(void **state)
 	memory.readable = 1;
 	memory.value.magic = SOAK_VALUE_MAGIC;
 	look_with_all_oracles(&s);
-	assert_int_equal(ledger_judge(NULL, true, &s), 1);
+	assert_int_equal(ledger_judge(NULL, true, NULL, &s), 1);
 	assert_int_equal(s.violations[VIOLATION_SELEM_LEAK], 1);
+}
+
+/* Nobody is left who could hold the lock of a storage that is left. */
+static void test_dead_locks(void **state)
+{
+	static const struct {
+		struct soak_inspect_storage memory;
+		unsigned int flags;
+		uint64_t violations;
+	} cases[] = {
+		{ { .owner = 0xaa00, .lock = 0x100, .readable = 1 }, 0, 1 },
+		{ { .owner = 0xaa00, .lock = 0x100, .readable = 1 }, SOAK_FREED_A, 0 },
+		{ { .owner = 0xaa00, .readable = 1 }, 0, 0 },
+		{ { .owner = 0xaa01, .lock = 0x100, .readable = 1 }, 0, 0 },
+		{ { .owner = 0xaa00, .lock = 0x100 }, 0, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct snapshot s = { 0 };
+		struct soak_storage *storage;
+
+		start(state);
+		storage = add_storage();
+		storage->flags |= cases[i].flags;
+		storage->fault_kinds = BIT(FAULT_ORGANIC);
+		storage_memory = cases[i].memory;
+		look_with_all_oracles(&s);
+		ledger_judge(NULL, false, NULL, &s);
+		assert_int_equal(s.violations[VIOLATION_LOCK], 0);
+		ledger_judge(NULL, true, NULL, &s);
+		assert_int_equal(s.violations[VIOLATION_LOCK], cases[i].violations);
+	}
+}
+
+/* What kept a storage may be what we did not see of its selem. */
+static void test_storage_of_a_doubtful_selem(void **state)
+{
+	struct snapshot s = { 0 };
+
+	(void)state;
+	add_storage();
+	add_selem()->visit[SOAK_MAP_FREE].pid = 12;
+	look_with_all_oracles(&s);
+	assert_int_equal(ledger_judge(NULL, false, NULL, &s), 2);
+	assert_int_equal(s.unjudged, 2);
+	assert_int_equal(snapshot_violations(&s), 0);
+	slots[1].slot[3].storage = 0xcc00;
+	s = (struct snapshot){ 0 };
+	look_with_all_oracles(&s);
+	ledger_judge(NULL, false, NULL, &s);
+	assert_int_equal(s.violations[VIOLATION_STORAGE_LEAK], 1);
 }
 
 static void test_storages(void **state)
 {
 	static const struct {
 		const char *what;
-		unsigned int kinds; /* of the faults that marked it */
+		unsigned int kinds, pinned; /* of the faults that marked it */
+		struct soak_visit map_free, destroy;
 		struct soak_fault fault;
 		unsigned int flags;
 		bool faults_lost;
-		enum judgement judgement;
+		enum expectation judgement;
 		enum fault_kind kind;
 	} cases[] = {
 		{ "freed", .flags = SOAK_FREED_A, .judgement = NOTHING },
-		{ "freed in spite of a fault", .kinds = BIT(FAULT_FORCED), .flags = SOAK_FREED_A,
+		{ "freed in spite of a fault", .pinned = BIT(FAULT_FORCED), .flags = SOAK_FREED_A,
 		  .judgement = NOTHING },
 		{ "nothing ever failed", .judgement = VIOLATION },
-		{ "marked", .kinds = BIT(FAULT_ORGANIC), .judgement = HOLE, .kind = FAULT_ORGANIC },
-		{ "the worst mark",
-		  .kinds = BIT(FAULT_ORGANIC) | BIT(FAULT_FORCED) | BIT(FAULT_CONTENDED),
-		  .judgement = HOLE, .kind = FAULT_FORCED },
-		{ "its lock in the log",
-		  .fault = FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .storage = 0xbb00,
-				 .kind = FAULT_CONTENDED),
-		  .judgement = HOLE, .kind = FAULT_CONTENDED },
-		{ "its owner's lock in the log",
-		  .fault = FAULT(2000, SOAK_SITE_CACHE, .owner = 0xaa00), .judgement = HOLE,
-		  .kind = FAULT_ORGANIC },
-		{ "another's, of no map",
-		  .fault = FAULT(2000, SOAK_SITE_MAP_FREE_BUCKET, .owner = 0xaa01),
+		{ "a lock that leaves the list empty", .kinds = BIT(FAULT_ORGANIC),
 		  .judgement = VIOLATION },
-		{ "faults lost", .faults_lost = true, .judgement = UNJUDGED },
+		{ "pinned", .pinned = BIT(FAULT_ORGANIC), .judgement = HOLE,
+		  .kind = FAULT_ORGANIC },
+		{ "the worst pin",
+		  .pinned = BIT(FAULT_ORGANIC) | BIT(FAULT_FORCED) | BIT(FAULT_CONTENDED),
+		  .judgement = HOLE, .kind = FAULT_FORCED },
+		{ "pinned by a selem that is still known", .pinned = BIT(FAULT_CONTENDED),
+		  .destroy = VISIT(2000, TIMEOUT, TIMEOUT, 2,
+				   FAILED(BUCKET | STORAGE, BIT(FAULT_CONTENDED))),
+		  .map_free = VISIT(9000, OK, SKIPPED, 3), .judgement = HOLE,
+		  .kind = FAULT_CONTENDED },
+		/* map_free() took it off the list, so that was the end of the storage. */
+		{ "no pin any more", .pinned = BIT(FAULT_FORCED),
+		  .destroy = VISIT(2000, OK, TIMEOUT, 2, FAILED(STORAGE, BIT(FAULT_FORCED))),
+		  .map_free = VISIT(2000, GONE, OK, 3),
+		  .fault = FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .storage = 0xbb00),
+		  .judgement = VIOLATION },
+		{ "no pin any more, as far as is known", .pinned = BIT(FAULT_FORCED),
+		  .destroy = VISIT(2000, OK, TIMEOUT, 2, FAILED(STORAGE, BIT(FAULT_FORCED))),
+		  .map_free = VISIT(2000, GONE, OK, 3),
+		  .fault = FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .storage = 0xbb00),
+		  .faults_lost = true, .judgement = HOLE, .kind = FAULT_FORCED },
+		{ "a neighbour's fault in the log",
+		  .fault = FAULT(2000, SOAK_SITE_DESTROY_STORAGE, .owner = 0xaa00),
+		  .judgement = VIOLATION },
+		{ "faults lost", .faults_lost = true, .judgement = VIOLATION },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct snapshot s = { .misses[MISS_FAULT_LOG] = cases[i].faults_lost };
 		struct soak_storage *storage;
+		struct soak_slot *selem;
 		uint64_t unexplained;
 
 		start(state);
 		storage = add_storage();
 		storage->flags |= cases[i].flags;
-		storage->fault_kinds = cases[i].kinds;
+		storage->fault_kinds = cases[i].kinds | cases[i].pinned;
+		storage->pinned_kinds = cases[i].pinned;
+		selem = add_selem();
+		selem->flags |= SOAK_FREED_A;
+		selem->free_by = SOAK_FREE_MAP_FREE;
+		selem->visit[SOAK_MAP_FREE] = cases[i].map_free;
+		selem->visit[SOAK_DESTROY] = cases[i].destroy;
 		faults[0] = cases[i].fault;
 		n_faults = faults[0].ns != 0;
 		look_with_all_oracles(&s);
-		unexplained = ledger_judge(NULL, false, &s);
+		unexplained = ledger_judge(NULL, false, NULL, &s);
 		expect_judgement(&s, cases[i].what, HOLE_STORAGE, cases[i].judgement,
 				 cases[i].kind);
 		assert_int_equal(unexplained, s.unjudged + snapshot_violations(&s));
@@ -363,6 +577,9 @@ static void test_tables_are_read(void **state)
 	struct snapshot s = { 0 };
 
 	(void)state;
+	/* Something to be found in either table. */
+	s.c.timeouts[FAULT_ORGANIC][SOAK_SITE_DESTROY_STORAGE] = 1;
+	s.c.destroys = 1;
 	add_selem()->visit[SOAK_DESTROY].failed = 1;
 	storage->destroy_ns = 1;
 	map_frees[9] = (struct soak_map_free){ .map = 5, .start_ns = 1 };
@@ -375,8 +592,43 @@ static void test_tables_are_read(void **state)
 
 	storage->flags |= SOAK_DESTROYED;
 	memset(&s, 0, sizeof(s));
+	s.c.destroys = 1;
 	ledger_read_tables(NULL, &s);
 	assert_int_equal(s.destroy_oldest_ns, 0);
+}
+
+/* With no failed lock and no destroy() under way the counters say it all. */
+static void test_tables_are_left_alone(void **state)
+{
+	struct snapshot s = { 0 };
+
+	(void)state;
+	add_selem();
+	add_storage()->destroy_ns = 1;
+	s.c.births[SOAK_SK] = 5;
+	s.c.frees[SOAK_FREE_DESTROY] = 3;
+	s.c.storage_births = 2;
+	s.c.storage_frees = 3; /* freed while the counters were added up */
+	ledger_read_tables(NULL, &s);
+	assert_int_equal(s.live_selems, 2);
+	assert_int_equal(s.live_storages, 0);
+	assert_int_equal(s.destroy_oldest_ns, 0);
+}
+
+static void test_forgotten_storages(void **state)
+{
+	struct soak_storage *storage = add_storage();
+
+	(void)state;
+	assert_int_equal(ledger_forgotten(NULL), 1);
+	storage->fault_kinds = 1u << FAULT_FORCED;
+	assert_int_equal(ledger_forgotten(NULL), 0);
+	storage->fault_kinds = 0;
+	storage->destroy_ns = 1;
+	assert_int_equal(ledger_forgotten(NULL), 0);
+	storage->destroy_ns = 0;
+	storage->flags |= SOAK_FREED_A;
+	assert_int_equal(ledger_forgotten(NULL), 0);
 }
 
 static void test_counters_are_read(void **state)
@@ -393,7 +645,13 @@ static void test_counters_are_read(void **state)
 	assert_int_equal(snapshot_deadlocks(&s), 8);
 	assert_int_equal(s.misses[MISS_FAULT_LOG], 9);
 	assert_int_equal(s.violations[VIOLATION_DOUBLE_FREE], 2);
+	/* Of five at which there was no owner, three may have been others. */
+	assert_int_equal(s.violations[VIOLATION_STORAGE_DOUBLE_FREE], 1 + 5 - 3);
 	assert_int_equal(s.violations[VIOLATION_OMEM], 3);
+	assert_int_equal(s.violations[VIOLATION_LOCK], 6);
+	assert_int_equal(s.violations[VIOLATION_OWNER], 7);
+	assert_int_equal(s.holes[HOLE_LINKED][FAULT_CONTENDED], 10);
+	assert_int_equal(s.violations[VIOLATION_FREED_LINKED], 12);
 	assert_int_equal(s.misses[MISS_TABLE_FULL], 2);
 	assert_int_equal(s.misses[MISS_RECURSION], 44);
 	assert_int_equal(s.frees_blind, 4);
@@ -403,11 +661,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_selems, start),
+		cmocka_unit_test_setup(test_dead_locks, start),
+		cmocka_unit_test_setup(test_storage_of_a_doubtful_selem, start),
 		cmocka_unit_test_setup(test_storages, start),
 		cmocka_unit_test_setup(test_skipped_programs_excuse_nothing, start),
 		cmocka_unit_test_setup(test_absent_ledger_judges_nothing, start),
+		cmocka_unit_test_setup(test_alive, start),
+		cmocka_unit_test_setup(test_fields_of_a_residual, start),
 		cmocka_unit_test_setup(test_verbose, start),
 		cmocka_unit_test_setup(test_tables_are_read, start),
+		cmocka_unit_test_setup(test_tables_are_left_alone, start),
+		cmocka_unit_test_setup(test_forgotten_storages, start),
 		cmocka_unit_test_setup(test_counters_are_read, start),
 	};
 

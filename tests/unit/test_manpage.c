@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The manual page: its OPTIONS are what --dump-options prints, its sections are there in order, and
- * it names every command of --help. SOAK_UPDATE_DOCS=1 in the environment rewrites OPTIONS instead
- * of comparing it.
+ * What is generated from the option table is as it generates it: OPTIONS of bpfsoakd(8), KEYS of
+ * bpfsoakd.conf(5), and the configuration file that is installed. SOAK_UPDATE_DOCS=1 in the
+ * environment rewrites them instead of comparing them. And the manual page has its sections in
+ * order and names every command of --help.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,29 +17,29 @@
 #include "config.h"
 #include "util.h"
 
-#define PAGE_FILE    DOCS_DIR "/bpfsoakd.8"
-#define OPTIONS_HEAD "\n.SH OPTIONS\n"
+#define PAGE_FILE DOCS_DIR "/bpfsoakd.8"
+#define KEYS_FILE DOCS_DIR "/bpfsoakd.conf.5"
+#define CONF_FILE DOCS_DIR "/../systemd/bpfsoakd.conf"
 
 /* Not inlined: gcc 12 takes its result for a pointer to its local variable. */
-static __attribute__((noinline)) char *read_page(void)
+static __attribute__((noinline)) char *read_text(const char *file)
 {
 	char *text = NULL;
 
-	assert_int_equal(read_file(PAGE_FILE, &text, NULL), 0);
+	assert_int_equal(read_file(file, &text, NULL), 0);
 	return text;
 }
 
-static void test_options_are_those_of_the_table(void **state)
+/* The blocks of a section, which may begin with words of its own, are what print() prints. */
+static void compare_section(const char *file, const char *section, void (*print)(FILE *out))
 {
-	_cleanup_free_ char *page = read_page(), *options = captured(config_dump_options);
-	_cleanup_free_ char *found = NULL;
+	_cleanup_free_ char *page = read_text(file), *blocks = captured(print);
+	_cleanup_free_ char *head = format("\n.SH %s\n", section), *found = NULL;
 	char *begin, *end;
 
-	(void)state;
-	/* The section may begin with words of its own; the blocks go to its end. */
-	begin = strstr(page, OPTIONS_HEAD);
+	begin = strstr(page, head);
 	assert_non_null(begin);
-	end = strstr(begin + strlen(OPTIONS_HEAD), "\n.SH ");
+	end = strstr(begin + strlen(head), "\n.SH ");
 	assert_non_null(end);
 	begin = strstr(begin, "\n.TP\n");
 	assert_true(begin && begin < end);
@@ -46,15 +47,41 @@ static void test_options_are_those_of_the_table(void **state)
 	end++;
 	if (getenv("SOAK_UPDATE_DOCS")) {
 		_cleanup_free_ char *new =
-			format("%.*s%s%s", (int)(begin - page), page, options, end);
+			format("%.*s%s%s", (int)(begin - page), page, blocks, end);
 
-		assert_int_equal(write_file_atomic(PAGE_FILE, new, strlen(new)), 0);
+		assert_int_equal(write_file_atomic(file, new, strlen(new)), 0);
 		return;
 	}
 	found = strndup(begin, (size_t)(end - begin));
 	assert_non_null(found);
-	if (strcmp(found, options))
-		fail_msg("docs/bpfsoakd.8 is out of date: run this test with SOAK_UPDATE_DOCS=1");
+	if (strcmp(found, blocks))
+		fail_msg("%s is out of date: run this test with SOAK_UPDATE_DOCS=1", file);
+}
+
+static void test_options_are_those_of_the_table(void **state)
+{
+	(void)state;
+	compare_section(PAGE_FILE, "OPTIONS", config_dump_options);
+}
+
+static void test_keys_are_those_of_the_table(void **state)
+{
+	(void)state;
+	compare_section(KEYS_FILE, "KEYS", config_dump_keys);
+}
+
+static void test_installed_file_is_that_of_the_table(void **state)
+{
+	_cleanup_free_ char *text = captured(config_dump_file), *found = NULL;
+
+	(void)state;
+	if (getenv("SOAK_UPDATE_DOCS")) {
+		assert_int_equal(write_file_atomic(CONF_FILE, text, strlen(text)), 0);
+		return;
+	}
+	found = read_text(CONF_FILE);
+	if (strcmp(found, text))
+		fail_msg(CONF_FILE " is out of date: run this test with SOAK_UPDATE_DOCS=1");
 }
 
 static void test_sections_stand_in_order(void **state)
@@ -66,7 +93,7 @@ static void test_sections_stand_in_order(void **state)
 		"FILES",     "SIGNALS",	 "CAPABILITIES",
 		"EXAMPLES",  "BUGS",	 "\"SEE ALSO\"",
 	};
-	_cleanup_free_ char *page = read_page();
+	_cleanup_free_ char *page = read_text(PAGE_FILE);
 	const char *p = page;
 
 	(void)state;
@@ -82,7 +109,7 @@ static void test_sections_stand_in_order(void **state)
 /* "  run       soak this kernel ..." in --help is ".B run" in the page. */
 static void test_every_command_is_described(void **state)
 {
-	_cleanup_free_ char *page = read_page(), *help = captured(config_help);
+	_cleanup_free_ char *page = read_text(PAGE_FILE), *help = captured(config_help);
 	char *line = strstr(help, "\nCommands:\n");
 	const char *commands = strstr(page, "\n.SH COMMANDS\n");
 	unsigned int n = 0;
@@ -107,6 +134,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options_are_those_of_the_table),
+		cmocka_unit_test(test_keys_are_those_of_the_table),
+		cmocka_unit_test(test_installed_file_is_that_of_the_table),
 		cmocka_unit_test(test_sections_stand_in_order),
 		cmocka_unit_test(test_every_command_is_described),
 	};

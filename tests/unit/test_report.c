@@ -258,6 +258,41 @@ static void test_inject(void **state)
 	}
 }
 
+static void test_series(void **state)
+{
+	_cleanup_free_ struct snapshot *s = new_snapshot();
+	_cleanup_free_ struct series *series = calloc(1, sizeof(*series));
+	_cleanup_(json_putp) struct json_object *none = NULL, *report = NULL;
+	struct json_object *columns;
+
+	(void)state;
+	assert_non_null(series);
+	none = written(s, NULL, NULL);
+	assert_string_equal(json_object_to_json_string(child(child(none, "series"), "owners")),
+			    "[ ]");
+	for (unsigned int i = 1; i <= 3; i++) {
+		s->elapsed_ns = i * NSEC_PER_SEC;
+		s->owners_by_kind[SOAK_SK] = 100 * i;
+		s->timeouts[FAULT_FORCED][SOAK_SITE_UPDATE] = i;
+		s->holes[HOLE_SELEM][FAULT_ORGANIC] = 5 * i;
+		series_take(series, s);
+	}
+	s->series = series;
+	report = written(s, NULL, NULL);
+	columns = child(report, "series");
+	assert_true(json_object_get_double(child(columns, "step_s")) == 1);
+	assert_string_equal(json_object_to_json_string(child(columns, "elapsed_ns")),
+			    "[ 1000000000, 2000000000, 3000000000 ]");
+	assert_string_equal(json_object_to_json_string(child(columns, "owners")),
+			    "[ 100, 200, 300 ]");
+	assert_string_equal(json_object_to_json_string(child(child(columns, "faults"), "forced")),
+			    "[ 1, 2, 3 ]");
+	assert_string_equal(json_object_to_json_string(child(columns, "undocumented_holes")),
+			    "[ 5, 10, 15 ]");
+	assert_string_equal(json_object_to_json_string(child(columns, "violations")),
+			    "[ 0, 0, 0 ]");
+}
+
 static void test_figures(void **state)
 {
 	_cleanup_free_ struct snapshot *s = new_snapshot();
@@ -297,6 +332,9 @@ static void test_figures(void **state)
 	assert_int_equal(number(report, "lockless_unlinks"), 7);
 	assert_string_equal(json_object_to_json_string(child(report, "visits")),
 			    "{ \"map_free\": { \"ok\\/timeout\": 8 }, \"destroy\": { } }");
+	assert_int_equal(number(report, "undocumented_holes"), 9);
+	assert_int_equal(number(report, "undocumented_holes_by_kind.selem.organic"), 9);
+	assert_int_equal(number(report, "undocumented_holes_by_kind.linked.contended"), 0);
 	assert_int_equal(number(report, "holes.selem.organic"), 9);
 	assert_int_equal(number(report, "leaks"), 21);
 	assert_int_equal(number(report, "double_frees"), 25);
@@ -684,16 +722,16 @@ static void test_progress(void **state)
 	s->c.lockless[SOAK_DESTROY] = 3;
 	report_progress(line, sizeof(line), s, NULL);
 	assert_string_equal(line, "12s  owners/s 100  selems/s 2000  lockless 3  timeouts 0  "
-				  "violations 0");
+				  "undocumented holes 0  violations 0");
 	prev->elapsed_ns = 10 * NSEC_PER_SEC;
 	prev->owners_by_kind[SOAK_SK] = 1000;
 	prev->c.births[SOAK_TASK] = 23000;
 	report_progress(line, sizeof(line), s, prev);
 	assert_string_equal(line, "12s  owners/s 100  selems/s 500  lockless 3  timeouts 0  "
-				  "violations 0");
+				  "undocumented holes 0  violations 0");
 	report_progress(line, sizeof(line), s, s); /* no time has passed */
 	assert_string_equal(line, "12s  owners/s 0  selems/s 0  lockless 3  timeouts 0  "
-				  "violations 0");
+				  "undocumented holes 0  violations 0");
 	s->elapsed_ns = 7507 * NSEC_PER_SEC;
 	report_progress(line, sizeof(line), s, prev);
 	assert_int_equal(strncmp(line, "2h05m07s  ", 10), 0);
@@ -717,6 +755,7 @@ int main(void)
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_inject),
 		cmocka_unit_test(test_figures),
+		cmocka_unit_test(test_series),
 		cmocka_unit_test(test_coverage),
 		cmocka_unit_test(test_module),
 		cmocka_unit_test(test_kernel_log_reports),

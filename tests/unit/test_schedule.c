@@ -28,9 +28,10 @@ static const struct schedule_options usual = {
 
 static bool is_same(const struct burst *a, const struct burst *b)
 {
-	return a->number == b->number && a->sites == b->sites && a->only_duels == b->only_duels &&
-	       a->probability == b->probability && a->times == b->times && a->ns == b->ns &&
-	       a->pause_ns == b->pause_ns && a->seed == b->seed;
+	return a->number == b->number && a->sites == b->sites &&
+	       a->only_encounters == b->only_encounters && a->probability == b->probability &&
+	       a->times == b->times && a->ns == b->ns && a->pause_ns == b->pause_ns &&
+	       a->seed == b->seed;
 }
 
 static void test_same_seed_same_bursts(void **state)
@@ -75,9 +76,9 @@ static void test_sites(void **state)
 
 			assert_int_not_equal(burst.sites, 0);
 			assert_int_equal(burst.sites & ~sets[i], 0);
-			if (burst.only_duels)
+			if (burst.only_encounters)
 				assert_int_equal(burst.sites & ~VISITS, 0);
-			duels += burst.only_duels;
+			duels += burst.only_encounters;
 			together += burst.sites == sets[i];
 			if (!(burst.sites & (burst.sites - 1)))
 				alone |= burst.sites;
@@ -90,6 +91,49 @@ static void test_sites(void **state)
 		else
 			assert_int_equal(duels, 0);
 	}
+}
+
+/* Any locks of the two visits may be those that fail together, with all others obtained. */
+static void test_certain_failures(void **state)
+{
+	unsigned int seen = 0;
+
+	(void)state;
+	for (uint64_t number = 0; number < BURSTS; number++) {
+		struct burst burst = schedule_burst(&usual, number);
+
+		if (!burst.certain)
+			continue;
+		assert_true(burst.only_encounters);
+		assert_int_equal(burst.probability, 100);
+		assert_int_equal(burst.sites & ~VISITS, 0);
+		seen |= 1u << burst.sites;
+	}
+	/* All subsets of four but the empty one. */
+	assert_int_equal(seen, 0xfffe);
+}
+
+/* Of a duel's locks those that its appointment names are to fail, so all must be able to. */
+static void test_appointments(void **state)
+{
+	struct schedule_options rare = usual, unlimited = usual;
+	unsigned int appointed = 0;
+
+	(void)state;
+	rare.rare = true;
+	unlimited.rate = 0;
+	for (uint64_t number = 0; number < BURSTS; number++) {
+		struct burst burst = schedule_burst(&usual, number);
+
+		assert_false(schedule_burst(&rare, number).appointed);
+		assert_false(schedule_burst(&unlimited, number).appointed);
+		if (!burst.appointed)
+			continue;
+		assert_true(burst.certain && burst.only_encounters);
+		assert_int_equal(burst.sites, VISITS);
+		appointed++;
+	}
+	assert_in_range(appointed, BURSTS / 16, BURSTS / 4);
 }
 
 static void test_probability_and_length(void **state)
@@ -352,11 +396,26 @@ static void test_errors_end_it(void **state)
 	}
 }
 
+/* Where only held locks fail, which are few, a burst must not let most of them go. */
+static void test_rare_faults_are_likely(void **state)
+{
+	struct schedule_options options = {
+		.seed = 7, .sites = 0xf, .rate = 500, .rare = true, .burst_ns = NSEC_PER_SEC
+	};
+
+	(void)state;
+	for (uint64_t n = 0; n < 200; n++)
+		assert_true(schedule_burst(&options, n).probability >= 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rare_faults_are_likely),
 		cmocka_unit_test(test_same_seed_same_bursts),
 		cmocka_unit_test(test_sites),
+		cmocka_unit_test(test_certain_failures),
+		cmocka_unit_test(test_appointments),
 		cmocka_unit_test(test_probability_and_length),
 		cmocka_unit_test(test_times),
 		cmocka_unit_test(test_times_without_limit),

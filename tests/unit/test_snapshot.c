@@ -79,6 +79,8 @@ static void test_published_names(void **state)
 	assert_string_equal(cover_kind_name(SOAK_NO_FAULT), "none");
 	assert_string_equal(cover_kind_name(FAULT_FORCED), "forced");
 	assert_string_equal(violation_name(VIOLATION_HELD), "held");
+	assert_string_equal(violation_name(VIOLATION_OWNER), "owner");
+	assert_string_equal(violation_name(VIOLATION_LOCK), "lock");
 	assert_string_equal(owner_kind_name(SOAK_SK), "socket");
 	assert_string_equal(free_name(SOAK_FREE_PROGRAM), "program");
 	assert_string_equal(soak_err_name(SOAK_ERR_ETIMEDOUT), "ETIMEDOUT");
@@ -135,12 +137,29 @@ static void test_totals_count_everything_once(void **state)
 	assert_int_equal(snapshot_total(s.violations, 0), 0);
 }
 
+/* Of kinds that no comment speaks of, and not forced. */
+static void test_undocumented(void **state)
+{
+	static struct snapshot s;
+
+	(void)state;
+	s.holes[HOLE_STORAGE][FAULT_ORGANIC] = s.holes[HOLE_FIELDS][FAULT_CONTENDED] = 100;
+	s.holes[HOLE_SELEM][FAULT_FORCED] = s.holes[HOLE_LINKED][FAULT_FORCED] = 100;
+	assert_int_equal(snapshot_undocumented(&s), 0);
+	s.holes[HOLE_SELEM][FAULT_ORGANIC] = 1;
+	s.holes[HOLE_LINKED][FAULT_CONTENDED] = 2;
+	assert_int_equal(snapshot_undocumented(&s), 3);
+	assert_true(snapshot_is_undocumented(HOLE_SELEM, FAULT_CONTENDED));
+	assert_false(snapshot_is_undocumented(HOLE_STORAGE, FAULT_ORGANIC));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names_are_complete_and_unique),
 		cmocka_unit_test(test_published_names),
 		cmocka_unit_test(test_totals_count_everything_once),
+		cmocka_unit_test(test_undocumented),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

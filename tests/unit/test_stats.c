@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The stats file as a collector reads it: a small parser of the text format that is stricter than
- * node_exporter's, the figures behind the samples, and the reference in docs/metrics.md.
- * SOAK_UPDATE_DOCS=1 in the environment rewrites the table there instead of comparing it.
+ * node_exporter's, the figures behind the samples, and the references in docs/metrics.md and
+ * docs/bpfsoakd-metrics.7. SOAK_UPDATE_DOCS=1 in the environment rewrites the tables there instead
+ * of comparing them.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -25,6 +26,8 @@
 #define METRICS_MAX 128
 #define DOCS_FILE   DOCS_DIR "/metrics.md"
 #define TABLE_HEAD  "| Name | Type | Labels | Meaning |\n"
+#define PAGE_FILE   DOCS_DIR "/bpfsoakd-metrics.7"
+#define PAGE_HEAD   "\n.SH METRICS\n"
 
 /* What the issue asks for. */
 static const char *const required[] = {
@@ -242,9 +245,10 @@ static void test_odd_strings_are_escaped(void **state)
 	s->inject[0] = '\0';
 	t = parse(s);
 	ASSERT_LINE(
-		t, "bpfsoakd_build_info{version=\"" SOAK_VERSION "\","
-		   "kernel_release=\"7.3\\\"q\\\\b\\nn?t?u}{,=\","
-		   "cpu_model=\"Some CPU @ 2.00GHz\",seed=\"18446744073709551615\",inject=\"\"} 1");
+		t,
+		"bpfsoakd_build_info{version=\"" SOAK_VERSION "\","
+		"kernel_release=\"7.3\\\"q\\\\b\\nn?t?u}{,=\","
+		"cpu_model=\"Some CPU @ 2.00GHz\",seed=\"18446744073709551615\",inject=\"\",instance=\"\"} 1");
 	parsed_free(t);
 }
 
@@ -514,6 +518,37 @@ static void test_document_has_the_reference(void **state)
 		fail_msg("docs/metrics.md is out of date: run this test with SOAK_UPDATE_DOCS=1");
 }
 
+/* METRICS may begin with words of its own; the blocks go to the next section. */
+static void test_page_has_the_reference(void **state)
+{
+	_cleanup_free_ char *blocks = captured(stats_print_troff);
+	_cleanup_free_ char *page = NULL, *found = NULL;
+	char *begin, *end;
+
+	(void)state;
+	assert_int_equal(read_file(PAGE_FILE, &page, NULL), 0);
+	begin = strstr(page, PAGE_HEAD);
+	assert_non_null(begin);
+	end = strstr(begin + strlen(PAGE_HEAD), "\n.SH ");
+	assert_non_null(end);
+	begin = strstr(begin, "\n.TP\n");
+	assert_true(begin && begin < end);
+	begin++;
+	end++;
+	if (getenv("SOAK_UPDATE_DOCS")) {
+		_cleanup_free_ char *new =
+			format("%.*s%s%s", (int)(begin - page), page, blocks, end);
+
+		assert_int_equal(write_file_atomic(PAGE_FILE, new, strlen(new)), 0);
+		return;
+	}
+	found = strndup(begin, (size_t)(end - begin));
+	assert_non_null(found);
+	if (strcmp(found, blocks))
+		fail_msg("docs/bpfsoakd-metrics.7 is out of date: run this test with "
+			 "SOAK_UPDATE_DOCS=1");
+}
+
 /* Every write beyond 100 bytes fails, as on a full disk. */
 static void limit_file_size(rlim_t size)
 {
@@ -574,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_workers),
 		cmocka_unit_test(test_reference_names_every_metric_once),
 		cmocka_unit_test(test_document_has_the_reference),
+		cmocka_unit_test(test_page_has_the_reference),
 		cmocka_unit_test(test_failed_write_leaves_the_old_file),
 	};
 

@@ -24,4 +24,6 @@ report_is kasan-module-clean "$REPORT" \
 	'not any(r["module"][k] for k in ("held", "held_cpus", "hidden", "refused", "strange"))'
 [ ! -f "$REPORT" ] || say "failed by fail_function, timeouts and deadlocks: $(report "$REPORT" \
 	"{s: (r['timeouts']['forced'][s], r['deadlocks']['forced'][s]) for s in $VISITS}")"
-kernel_reports_are_known kasan-kernel-log "$VM_RESULTS/console.log"
+# A hole is at most a selem, its storage and the object that its special fields refer to.
+LEAKED=$([ -f "$REPORT" ] && report "$REPORT" '3 * sum(sum(r["holes"][h].values()) for h in r["holes"])')
+kernel_reports_are_known kasan-kernel-log "$VM_RESULTS/console.log" "${LEAKED:-0}"

@@ -57,7 +57,7 @@ vm_env() {
 vm_boot_once() {
 	local script=$1 limit=$2 files
 	mkdir -p "$VM_RESULTS" || return 1
-	rm -f "$VM_RESULTS"/*
+	rm -rf "${VM_RESULTS:?}"/*
 	vm_env >"$GUEST_DIR/env"
 	mapfile -t files < <(vm_files)
 	guest_start "$VM_RESULTS" "$VM_TESTS/guest/$script" "$VM_MODEL" "$VM_CPUS" "$limit" \
@@ -67,24 +67,26 @@ vm_boot_once() {
 }
 
 # vm_boot NAME SCRIPT LIMIT: runs tests/vm/guest/SCRIPT, prints the results it reports, and one
-# failure more when it did not come to its end. A fault of the emulator is worth one more try. LIMIT
-# is what a stock kernel may take; a slower one gets more.
+# failure more when it did not come to its end. A fault of the emulator is worth another try, and a
+# third with the CPUs in turns, which it cannot happen to. LIMIT is what a stock kernel may take; a
+# slower one gets more.
 vm_boot() {
-	local name=$1 script=$2 limit=$3 status=0
+	local name=$1 script=$2 limit=$3 status=0 thread
 	VM_RESULTS=$ROOT/build/vm/$SUITE/$name
 	kernel_get "$VM_KERNEL" || { not_ok "$name-boot" "no kernel '$VM_KERNEL'"; return 1; }
 	if [ "$VM_KMOD" = yes ] && ! kmod_get; then
 		not_ok "$name-boot" "no module for $KERNEL_NAME"
 		return 1
 	fi
-	limit=$((limit * KERNEL_SLOWER)) GUEST_THREAD=$VM_THREAD
+	limit=$((limit * KERNEL_SLOWER))
 	[ -n "$GUEST_ACCEL_NAME" ] || accel_choose
-	vm_boot_once "$script" "$limit" || status=1
-	if [ $status != 0 ] && guest_emulator_fault "$VM_RESULTS"; then
-		say "$name: $(guest_crash_line "$VM_RESULTS"): the emulator's fault, once more"
-		status=0
+	for thread in "$VM_THREAD" "$VM_THREAD" single; do
+		GUEST_THREAD=$thread status=0
 		vm_boot_once "$script" "$limit" || status=1
-	fi
+		[ $status != 0 ] || break
+		guest_emulator_fault "$VM_RESULTS" || break
+		say "$name: $(guest_crash_line "$VM_RESULTS"): the emulator's fault, once more"
+	done
 	grep -aE '^(ok|not ok|skip) ' "$VM_RESULTS/output.log" 2>/dev/null
 	[ $status = 0 ] && return 0
 	not_ok "$name-guest" "$(guest_why_dead "$VM_RESULTS") (see $VM_RESULTS)"
@@ -165,7 +167,8 @@ PYTHON
 
 # kernel_reports FILE: each report in a kernel's console, one a line, as what it is, a blank, and its
 # first line. documented: a WARN of bpf_selem_unlink_nofail(). finding: KASAN's, about local storage,
-# with no frame of the module: the kernel's own. other: anything else.
+# with no frame of the module: the kernel's own. leaks: kmemleak has counted some. other: anything
+# else.
 kernel_reports() {
 	/usr/bin/python3 - "$1" <<'PYTHON'
 import re, sys
@@ -185,6 +188,8 @@ def judge(report):
         return "documented"
     if "KASAN" in first and STORAGE.search(first) and not any(map(FRAME.search, report)):
         return "finding"
+    if re.match(r"kmemleak: \d+ new suspected", first):
+        return "leaks"
     return "other"
 
 reports, now = [], None
@@ -202,13 +207,16 @@ for report in reports:
 PYTHON
 }
 
-# kernel_reports_are_known NAME FILE: a test that the kernel has complained of nothing but what is
-# documented. What seems to be a finding about the kernel is shown, for somebody to look at.
+# kernel_reports_are_known NAME FILE [LEAKED]: a test that the kernel has complained of nothing but
+# what is documented, and kmemleak of no more objects than LEAKED. What seems to be a finding about
+# the kernel is shown, for somebody to look at.
 kernel_reports_are_known() {
-	local name=$1 file=$2 all other
+	local name=$1 file=$2 leaked=${3:-0} all other leaks
 	all=$(kernel_reports "$file") || { not_ok "$name" "cannot read $file"; return; }
 	grep -q '^finding ' <<<"$all" &&
 		say "LOOK AT $file: $(sed -n 's/^finding //p' <<<"$all" | sort | uniq -c)"
+	leaks=$(awk '$1 == "leaks" { sum += $3 } END { print sum + 0 }' <<<"$all")
+	[ "$leaks" -le "$leaked" ] || all+=$'\n'"other kmemleak: $leaks objects, $leaked expected"
 	other=$(sed -n 's/^other //p' <<<"$all")
 	judge "$name" "$(grep -c . <<<"$other") in $file: $(head -n 3 <<<"$other" | tr '\n' '|')" \
 		[ -z "$other" ]

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The mark of a run under way, and what is made of one that stayed: see runstate.h. */
+#include "runstate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "build_config.h"
+#include "config.h"
+#include "log.h"
+#include "probe.h"
+#include "replay.h"
+#include "util.h"
+
+#define STATE_FILE     "run.state"
+#define BOOT_ID	       "/proc/sys/kernel/random/boot_id"
+#define PSTORE	       "/sys/fs/pstore"
+#define UNFINISHED_MAX 1000
+
+static const char *path_or(const char *path, const char *usual)
+{
+	return path ? path : usual;
+}
+
+/* "" when it cannot be read. */
+static char *read_boot_id(const struct runstate_paths *paths)
+{
+	char *text = NULL;
+
+	if (read_file(path_or(paths ? paths->boot_id : NULL, BOOT_ID), &text, NULL) < 0)
+		return strdup("");
+	text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+/* The value of a key, to be freed; "" when there is none. */
+static char *value_of(const char *state, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = state; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, key, len) && !strncmp(line + len, " = ", 3))
+			return strndup(line + len + 3, strcspn(line + len + 3, "\n"));
+	}
+	return strdup("");
+}
+
+static int write_state(const char *dir, const char *text)
+{
+	_cleanup_free_ char *path = format("%s/" STATE_FILE, dir);
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = make_dirs(dir, 0750);
+	return r < 0 ? r : write_file_atomic(path, text, strlen(text));
+}
+
+static void print_options(FILE *out, const struct config *config)
+{
+	_cleanup_free_ char *text = config_dump(config);
+	char *rest = text, *line;
+
+	while (rest && (line = strsep(&rest, "\n")))
+		if (*line)
+			fprintf(out, "option %s\n", line);
+}
+
+int runstate_begin(const char *dir, const struct runstate_paths *paths, const struct config *config,
+		   const struct probe *probe)
+{
+	_cleanup_free_ char *boot = read_boot_id(paths);
+	_cleanup_free_ char *again =
+		replay_command(config, replay_base(), replay_duration(config, 0));
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return -ENOMEM;
+	fprintf(out,
+		"state = running\nversion = %s\npid = %d\nboot = %s\nstart = %.0f\nseed = %" PRIu64
+		"\nkernel = %s\ncpu = %s\nreplay = %s\n",
+		SOAK_VERSION, getpid(), boot ? boot : "", now_realtime(), config->seed,
+		probe->release, probe->cpu_model, again ? again : "");
+	print_options(out, config);
+	if (fclose(out))
+		return -ENOMEM;
+	return write_state(dir, text);
+}
+
+int runstate_end(const char *dir)
+{
+	_cleanup_free_ char *path = format("%s/" STATE_FILE, dir);
+	_cleanup_free_ char *text = NULL, *ended = NULL;
+	static const char running[] = "state = running\n";
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = read_file(path, &text, NULL);
+	if (r < 0)
+		return r;
+	if (strncmp(text, running, strlen(running)))
+		return 0;
+	ended = format("state = ended\n%s", text + strlen(running));
+	return ended ? write_state(dir, ended) : -ENOMEM;
+}
+
+/* dir/unfinished-1 and so on: the first that is not there yet, made. */
+static char *make_unfinished(const char *dir)
+{
+	for (unsigned int i = 1; i <= UNFINISHED_MAX; i++) {
+		char *path = format("%s/unfinished-%u", dir, i);
+
+		if (!path || !mkdir(path, 0755))
+			return path;
+		free(path);
+		if (errno != EEXIST)
+			return NULL;
+	}
+	errno = EEXIST;
+	return NULL;
+}
+
+static void move(const char *dir, const char *to, const char *name)
+{
+	_cleanup_free_ char *old = format("%s/%s", dir, name);
+	_cleanup_free_ char *new = format("%s/%s", to, name);
+
+	if (!old || !new || (rename(old, new) < 0 && errno != ENOENT))
+		log_warning("cannot move %s/%s to %s: %s", dir, name, to, strerror(errno));
+}
+
+static bool is_last_words(const char *name)
+{
+	return !strncmp(name, "dmesg-", 6) || !strncmp(name, "console-", 8);
+}
+
+static bool copy_record(const char *pstore, const char *name, const char *to)
+{
+	_cleanup_free_ char *old = format("%s/%s", pstore, name);
+	_cleanup_free_ char *new = format("%s/pstore-%s", to, name);
+	_cleanup_free_ char *text = NULL;
+	size_t len;
+
+	return old && new &&read_file(old, &text, &len) >= 0 &&
+	       write_file_atomic(new, text, len) >= 0;
+}
+
+/* What the kernel saved of its log when it died. They stay where they are: they are not ours. */
+static unsigned int copy_last_words(const char *pstore, const char *to)
+{
+	_cleanup_closedir_ DIR *dir = opendir(pstore);
+	unsigned int n = 0;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_last_words(entry->d_name))
+			n += copy_record(pstore, entry->d_name, to);
+	return n;
+}
+
+static void print_start(FILE *out, const char *start)
+{
+	time_t t = (time_t)strtoll(start, NULL, 10);
+	char text[64] = "";
+	struct tm tm;
+
+	if (gmtime_r(&t, &tm))
+		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	fprintf(out, "Started:   %s\n", text);
+}
+
+static void print_field(FILE *out, const char *label, const char *state, const char *key)
+{
+	_cleanup_free_ char *value = value_of(state, key);
+
+	fprintf(out, "%-10s %s\n", label, value && *value ? value : "unknown");
+}
+
+static void print_end(FILE *out, const char *state, const char *boot, bool rebooted,
+		      unsigned int words)
+{
+	print_field(out, "Its boot:", state, "boot");
+	fprintf(out, "This boot: %s\n", boot);
+	if (!rebooted)
+		fputs("How:       the kernel has not been booted since: the daemon alone died "
+		      "(killed, or a\n"
+		      "           second signal), and the kernel's log still holds what it said\n",
+		      out);
+	else if (words)
+		fprintf(out,
+			"How:       the machine was booted since; pstore holds %u record(s) of the "
+			"kernel's last\n"
+			"           words, copied here as pstore-*\n",
+			words);
+	else
+		fputs("How:       the machine was booted since; pstore holds no record of the "
+		      "kernel's last words\n",
+		      out);
+}
+
+/* What was asked for: nobody knows what came of it. */
+static void print_first_line(FILE *out, const char *inject, const char *kinds)
+{
+	bool stall = strstr(inject, "stall") || !strcmp(inject, "auto");
+	bool module = strstr(inject, "module") || strstr(inject, "fail_function");
+
+	if (!stall && !module)
+		fputs("NO FAULT WAS INJECTED", out);
+	else
+		fprintf(out, "FAULTS WERE INJECTED: %s%s%s", stall ? "organic" : "",
+			stall && module ? ", " : "", module ? kinds : "");
+}
+
+static int summarize(const char *to, const char *state, const char *boot, bool rebooted,
+		     unsigned int words)
+{
+	_cleanup_free_ char *path = format("%s/summary.txt", to);
+	_cleanup_free_ char *start = value_of(state, "start"), *text = NULL;
+	_cleanup_free_ char *inject = value_of(state, "option inject");
+	_cleanup_free_ char *kinds = value_of(state, "option inject-kind");
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out || !path || !start || !inject || !kinds) {
+		if (out)
+			fclose(out);
+		return -ENOMEM;
+	}
+	print_first_line(out, inject, kinds);
+	fputs("\n\nUnfinished run: it began and gave no verdict, which is a failure\n\n", out);
+	print_start(out, start);
+	print_end(out, state, boot, rebooted, words);
+	print_field(out, "Kernel:", state, "kernel");
+	print_field(out, "CPU:", state, "cpu");
+	print_field(out, "Seed:", state, "seed");
+	print_field(out, "Inject:", state, "option inject");
+	print_field(out, "Again:", state, "replay");
+	fputs("\nrun.state has all options; report.json and findings/, where they are, what was "
+	      "known by then.\n",
+	      out);
+	if (fclose(out))
+		return -ENOMEM;
+	return write_file_atomic(path, text, strlen(text));
+}
+
+static int recover(const char *dir, const struct runstate_paths *paths, const char *state,
+		   char **ret_path)
+{
+	_cleanup_free_ char *boot = read_boot_id(paths), *its_boot = value_of(state, "boot");
+	_cleanup_free_ char *to = make_unfinished(dir);
+	unsigned int words = 0;
+	bool rebooted;
+	int r;
+
+	if (!to)
+		return -errno;
+	if (!boot || !its_boot)
+		return -ENOMEM;
+	rebooted = strcmp(boot, its_boot);
+	if (rebooted)
+		words = copy_last_words(path_or(paths ? paths->pstore : NULL, PSTORE), to);
+	r = summarize(to, state, boot, rebooted, words);
+	if (r < 0)
+		return r;
+	move(dir, to, "report.json");
+	move(dir, to, "findings");
+	/* The mark goes last: whoever dies before finds the run again. */
+	move(dir, to, STATE_FILE);
+	log_warning("the last run in %s did not come to its end: %s; see %s", dir,
+		    rebooted ? (words ? "the machine was booted since, and pstore has the kernel's "
+					"last words"
+				      : "the machine was booted since, and pstore has no word")
+			     : "the daemon died alone, in this very boot",
+		    to);
+	*ret_path = TAKE_PTR(to);
+	return 0;
+}
+
+/* Is the process that wrote this mark still there, under the name that we have? */
+static bool is_alive(const char *state, const struct runstate_paths *paths)
+{
+	_cleanup_free_ char *boot = read_boot_id(paths), *its_boot = value_of(state, "boot");
+	_cleanup_free_ char *pid = value_of(state, "pid"), *path = NULL;
+	_cleanup_free_ char *name = NULL, *its_name = NULL;
+
+	if (!boot || !its_boot || !pid || strcmp(boot, its_boot) ||
+	    strspn(pid, "0123456789") != strlen(pid) || strtol(pid, NULL, 10) == getpid())
+		return false;
+	path = format("/proc/%s/comm", pid);
+	if (!path || read_file("/proc/self/comm", &name, NULL) < 0 ||
+	    read_file(path, &its_name, NULL) < 0)
+		return false;
+	return !strcmp(name, its_name);
+}
+
+int runstate_recover(const char *dir, const struct runstate_paths *paths, char **ret_path)
+{
+	_cleanup_free_ char *path = format("%s/" STATE_FILE, dir);
+	_cleanup_free_ char *text = NULL, *state = NULL;
+	int r;
+
+	*ret_path = NULL;
+	if (!path)
+		return -ENOMEM;
+	r = read_file(path, &text, NULL);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	state = value_of(text, "state");
+	if (!state)
+		return -ENOMEM;
+	if (strcmp(state, "running"))
+		return 0;
+	return is_alive(text, paths) ? -EBUSY : recover(dir, paths, text, ret_path);
+}
