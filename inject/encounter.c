@@ -9,7 +9,8 @@
  *   destroy_storage   map_free(A) holds owner O's storage lock; O dies, and destroy() of O's
  *                     other selems times out
  *   operate           the same hold; update and delete of O's other selems time out
- *   map_free_storage  the same hold; map_free() of O's other maps times out
+ *   map_free_storage  the same hold, by the first of several map_free(); those of O's other maps
+ *                     time out
  *   destroy_bucket    map_free(A) holds a bucket lock of A; other owners in A die
  *   map_free_bucket   map_free(A) has arrived at a bucket, and holds nothing; another owner in
  *                     that bucket dies, and its destroy() holds the bucket lock
@@ -204,9 +205,20 @@ static void close_maps(struct encounters *in)
 		pool_close_map(in->options.pool, in->victim_maps[--in->n_victims]);
 }
 
+/*
+ * Which of several map_free() comes first nobody knows, and once the one that was to hold is past,
+ * the others wait for nothing: whoever is first holds.
+ */
 static unsigned int victim_role(const struct encounters *in)
 {
-	return in->encounter == ENCOUNTER_DUEL ? SOAK_ROLE_DUEL : SOAK_ROLE_VICTIM;
+	switch (in->encounter) {
+	case ENCOUNTER_DUEL:
+		return SOAK_ROLE_DUEL;
+	case ENCOUNTER_MAP_FREE_STORAGE:
+		return SOAK_ROLE_HOLD_STORAGE;
+	default:
+		return SOAK_ROLE_VICTIM;
+	}
 }
 
 /*
