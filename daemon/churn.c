@@ -6,68 +6,25 @@
  */
 #include "churn.h"
 
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
-#include "log.h"
-#include "owner.h"
-#include "reader.h"
-#include "rng.h"
 #include "util.h"
+#include "worker.h"
 
-#define CLASH_OWNERS   6
-#define CLASH_PAUSE_NS (80 * NSEC_PER_MSEC)
-#define CLASH_STEP_US  3000
-#define VERIFY_ONE_IN  16
-#define GONE_ONE_IN    2
-#define READER_STEP_NS \
-	(60 * NSEC_PER_MSEC) /* a worker's pause between two questions to the reader */
-#define WATCH_STEP_NS	(250 * NSEC_PER_MSEC)
-#define WATCH_UPDATES	16
-#define VALUE_MAX	SOAK_SIZE_LARGE
 #define FROZEN_PAUSE_NS (200 * NSEC_PER_MSEC)
-
-struct worker {
-	struct churn *churn;
-	unsigned int index;
-	pthread_t thread;
-	bool running;
-	bool done;
-	int cpu;
-
-	struct owner_maker maker;
-	struct owner *owners;
-	unsigned int n_owners;
-	uint64_t next_clash_ns, next_read_ns, next_watch_ns;
-	uint64_t op;
-
-	/* Read by others. */
-	uint64_t ops, born[SOAK_KIND_NR], errors, progress_ns;
-	uint64_t updates, deletes, lookups, bad_values, torn_values;
-	uint64_t reader_lookups, reader_watched;
-	uint64_t syscall_errors[SOAK_ERR_NR];
-};
 
 struct churn {
 	struct churn_options options;
 	struct pool *pool;
+	struct mix mixes[2];
+	unsigned int mix; /* which of them */
 	bool stop;
 	bool frozen;
 	struct worker workers[SNAPSHOT_WORKERS];
 };
-
-static void bump(uint64_t *counter, uint64_t n)
-{
-	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
-}
-
-static uint64_t peek(const uint64_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_RELAXED);
-}
 
 enum soak_err churn_error_class(int error)
 {
@@ -141,303 +98,33 @@ bool churn_value_is(const void *found, const void *stored, size_t size)
 	return churn_value_is_whole(found, size) && !memcmp(found, stored, size);
 }
 
-static void took_effect(struct worker *w)
+static void count_result(struct snapshot_scenario *counts, enum scenario_result result)
 {
-	bump(&w->ops, 1);
-	__atomic_store_n(&w->progress_ns, now_ns(), __ATOMIC_RELAXED);
-}
-
-static void refused(struct worker *w, int error)
-{
-	bump(&w->syscall_errors[churn_error_class(error)], 1);
-}
-
-/* Each lie is told once, by whoever comes first. */
-static bool lies(struct worker *w, enum soak_lie lie)
-{
-	enum soak_lie expected = lie;
-
-	return lie == __atomic_load_n(&w->churn->options.lie, __ATOMIC_RELAXED) &&
-	       __atomic_compare_exchange_n(&w->churn->options.lie, &expected, SOAK_LIE_NONE, false,
-					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-}
-
-/* Of values with a spin lock a look-up under that lock is whole at any time. */
-static uint64_t lookup_flags(size_t size)
-{
-	return size == SOAK_SIZE_FIELDS ? BPF_F_LOCK : 0;
-}
-
-static void judge_found(struct worker *w, int r, const unsigned char *found,
-			const unsigned char *stored, size_t size, const char *who)
-{
-	if (!r && churn_value_is(found, stored, size))
-		return;
-	bump(&w->bad_values, 1);
-	if (r)
-		log_error("worker %u: a value stored a moment ago is gone for %s: %s", w->index,
-			  who, strerror(-r));
-	else
-		log_error("worker %u: a value stored a moment ago reads back different for %s",
-			  w->index, who);
-}
-
-/* Storing and reading back under one loan of the map: nobody else writes this owner's value. */
-static void verify(struct worker *w, int map, int key, const unsigned char *stored, size_t size)
-{
-	unsigned char found[VALUE_MAX];
-	int r = bpf_map_lookup_elem_flags(map, &key, found, lookup_flags(size)) ? -errno : 0;
-
-	bump(&w->lookups, 1);
-	judge_found(w, r, found, stored, size, "us");
-}
-
-/* The same in another process. */
-static void verify_elsewhere(struct worker *w, int map, int key, const unsigned char *stored,
-			     size_t size)
-{
-	unsigned char found[VALUE_MAX];
-	int r;
-
-	if (!w->churn->options.reader || now_ns() < w->next_read_ns)
-		return;
-	w->next_read_ns = now_ns() + READER_STEP_NS;
-	r = reader_read(w->churn->options.reader, map, key, size, lookup_flags(size), found);
-	if (r == -EBUSY || r == -EPIPE)
-		return;
-	if (!r && lies(w, SOAK_LIE_READER))
-		found[0] ^= 1;
-	bump(&w->reader_lookups, 1);
-	judge_found(w, r, found, stored, size, "another process");
-}
-
-/*
- * What was deleted is gone. The look-up before puts it into the owner's cache, from where the
- * deletion must take it too (bpf_selem_unlink_storage_nolock_misc()).
- */
-static void verify_gone(struct worker *w, int map, int key)
-{
-	unsigned char found[VALUE_MAX];
-
-	bump(&w->lookups, 1);
-	if (bpf_map_lookup_elem(map, &key, found) < 0 && errno == ENOENT &&
-	    !lies(w, SOAK_LIE_STALE))
-		return;
-	bump(&w->bad_values, 1);
-	log_error("worker %u: a value deleted a moment ago is still there", w->index);
-}
-
-static int store(struct worker *w, int map, int key, unsigned int shape, struct rng *rng,
-		 bool check)
-{
-	size_t size = programs_value_size(shape);
-	unsigned char value[VALUE_MAX], found[VALUE_MAX];
-
-	churn_make_value(value, size, rng_next(rng), 0, SOAK_ROLE_NONE);
-	/* Into the cache, so that what is replaced must leave it. */
-	if (check)
-		bpf_map_lookup_elem(map, &key, found);
-	/* Half of the values with a lock are written in place, under it. */
-	if (bpf_map_update_elem(map, &key, value, value[8] & 1 ? lookup_flags(size) : BPF_ANY) <
-	    0) {
-		int r = -errno;
-
-		refused(w, r);
-		return r;
+	switch (result) {
+	case SCENARIO_EFFECT:
+		bump(&counts->effects, 1);
+		break;
+	case SCENARIO_FAILED:
+		bump(&counts->failures, 1);
+		break;
+	default:
+		break;
 	}
-	bump(&w->updates, 1);
-	took_effect(w);
-	if (!check)
-		return 0;
-	verify(w, map, key, value, size);
-	verify_elsewhere(w, map, key, value, size);
-	return 0;
+	bump(&counts->steps, 1);
 }
 
-static void take(struct worker *w, int map, int key, bool check)
+/* The mix may change at any time, as a whole; a worker goes by the one that it looked at. */
+static const struct mix *current_mix(const struct churn *churn)
 {
-	unsigned char found[VALUE_MAX];
-
-	if (check)
-		bpf_map_lookup_elem(map, &key, found);
-	if (bpf_map_delete_elem(map, &key) < 0) {
-		refused(w, -errno);
-		return;
-	}
-	bump(&w->deletes, 1);
-	took_effect(w);
-	if (check)
-		verify_gone(w, map, key);
-}
-
-/* One value replaced again and again, in place where it has a lock, while the reader looks on. */
-static void be_watched(struct worker *w, int map, int key, unsigned int shape, uint64_t cookie)
-{
-	size_t size = programs_value_size(shape);
-	uint64_t flags = lookup_flags(size), last = cookie + WATCH_UPDATES;
-	unsigned char value[VALUE_MAX];
-	struct reader_watch seen;
-	bool deletes = cookie >> 8 & 1;
-	int r = 0;
-
-	w->next_watch_ns = now_ns() + WATCH_STEP_NS;
-	churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
-	if (bpf_map_update_elem(map, &key, value, flags) < 0)
-		return;
-	if (reader_watch_begin(w->churn->options.reader, map, key, size, flags, cookie, last))
-		return;
-	while (cookie++ < last) {
-		churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
-		if (deletes && cookie % 4 == 0 && cookie != last)
-			bpf_map_delete_elem(map, &key);
-		r = bpf_map_update_elem(map, &key, value, flags);
-		if (!r)
-			bump(&w->updates, 1);
-	}
-	if (reader_watch_end(w->churn->options.reader, &seen))
-		return;
-	bump(&w->reader_watched, seen.reads);
-	bump(&w->torn_values, seen.torn);
-	bump(&w->bad_values, seen.foreign);
-	if (seen.torn || seen.foreign)
-		log_error("worker %u: another process read %u torn values and %u that were never "
-			  "stored",
-			  w->index, seen.torn, seen.foreign);
-	/* What the other process made the owner cache meanwhile must not be found any more. */
-	if (!r)
-		verify(w, map, key, value, size);
-}
-
-static struct owner *any_owner(struct worker *w, struct rng *rng)
-{
-	return w->n_owners ? &w->owners[rng_below(rng, w->n_owners)] : NULL;
-}
-
-static void op_birth(struct worker *w, struct rng *rng)
-{
-	enum owner_type type = rng_below(rng, OWNER_TYPE_NR);
-	struct owner *owner = &w->owners[w->n_owners];
-	int n;
-
-	n = owner_new(&w->maker, type, rng, owner);
-	if (n < 0) {
-		bump(&w->errors, 1);
-		return;
-	}
-	bump(&w->born[owner_kind(type)], (uint64_t)n);
-	if (type != OWNER_VFORK)
-		w->n_owners++;
-	took_effect(w);
-}
-
-static void op_kill(struct worker *w, struct rng *rng)
-{
-	struct owner *owner = any_owner(w, rng);
-
-	if (!owner)
-		return;
-	owner_kill(owner);
-	*owner = w->owners[--w->n_owners];
-	took_effect(w);
-}
-
-/* One system call on each of a few maps of one owner. */
-static void op_access(struct worker *w, struct rng *rng)
-{
-	const struct churn_options *options = &w->churn->options;
-	struct owner *owner = any_owner(w, rng);
-	unsigned int turns = 1 + rng_below(rng, 16);
-	enum soak_kind kind;
-	int key;
-
-	if (!owner)
-		return;
-	key = owner_key(owner, rng);
-	if (key < 0)
-		return;
-	kind = owner_kind(owner->type);
-	if (turns & 1)
-		owner_touch(owner);
-	while (turns--) {
-		unsigned int shape = rng_below(rng, pool_shapes(w->churn->pool));
-		unsigned int slot = rng_below(rng, options->maps);
-		unsigned int what = rng_below(rng, 8);
-		bool check = options->verify && !rng_below(rng, VERIFY_ONE_IN);
-		struct rng value_rng = { rng_next(rng) };
-		int map = pool_get(w->churn->pool, kind, shape, slot);
-
-		if (map < 0)
-			continue;
-		if (!what)
-			take(w, map, key, options->verify && !rng_below(&value_rng, GONE_ONE_IN));
-		else if (options->reader && now_ns() >= w->next_watch_ns)
-			be_watched(w, map, key, shape, rng_next(&value_rng) >> 8 << 8);
-		else
-			store(w, map, key, shape, &value_rng, check);
-		pool_put(w->churn->pool, kind, shape, slot);
-	}
-}
-
-/* A map of its own loses its last reference while the owners in it die, before, at and after. */
-static void op_clash(struct worker *w, struct rng *rng)
-{
-	enum soak_kind kind = rng_below(rng, SOAK_KIND_NR);
-	unsigned int shape = rng_below(rng, pool_shapes(w->churn->pool));
-	unsigned int early = rng_below(rng, CLASH_OWNERS + 1);
-	struct owner owners[CLASH_OWNERS];
-	unsigned int n = 0;
-	int map;
-
-	if (now_ns() < w->next_clash_ns)
-		return;
-	map = pool_new_map(w->churn->pool, kind, shape);
-	if (map < 0) {
-		if (map != -EAGAIN)
-			bump(&w->errors, 1);
-		return;
-	}
-	w->next_clash_ns = now_ns() + CLASH_PAUSE_NS;
-	for (unsigned int i = 0; i < CLASH_OWNERS; i++) {
-		enum owner_type type = kind == SOAK_SK ? rng_below(rng, OWNER_THREAD)
-						       : OWNER_THREAD + rng_below(rng, 3);
-		int born = owner_new(&w->maker, type, rng, &owners[n]), key;
-
-		if (born < 0)
-			continue;
-		bump(&w->born[kind], (uint64_t)born);
-		key = owner_key(&owners[n], rng);
-		if (key >= 0)
-			store(w, map, key, shape, rng, false);
-		n++;
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		if (i == MIN(early, n - 1))
-			pool_close_map(w->churn->pool, TAKE_FD(map));
-		owner_kill(&owners[i]);
-		sleep_ns(rng_below(rng, CLASH_STEP_US) * NSEC_PER_USEC);
-	}
-	if (map >= 0)
-		pool_close_map(w->churn->pool, map);
-	took_effect(w);
+	return &churn->mixes[__atomic_load_n(&churn->mix, __ATOMIC_ACQUIRE)];
 }
 
 static void one_op(struct worker *w)
 {
-	struct rng rng = rng_for(w->churn->options.seed, w->index, w->op++);
-	unsigned int what = rng_below(&rng, 100);
+	struct rng rng = rng_for(w->options->seed, w->index, w->op++);
+	unsigned int i = mix_draw(current_mix(w->churn), &rng);
 
-	if (what < 22) {
-		if (w->n_owners == w->churn->options.owners)
-			op_kill(w, &rng);
-		else
-			op_birth(w, &rng);
-	} else if (what < 38) {
-		op_kill(w, &rng);
-	} else if (what < 95) {
-		op_access(w, &rng);
-	} else {
-		op_clash(w, &rng);
-	}
+	count_result(&w->scenarios[i], scenario_at(i)->step(w, w->state[i], &rng));
 }
 
 static void pin(int cpu)
@@ -459,6 +146,13 @@ static void rest(struct worker *w)
 	__atomic_store_n(&w->progress_ns, now_ns(), __ATOMIC_RELAXED);
 }
 
+static void end_scenarios(struct worker *w)
+{
+	for (unsigned int i = 0; i < scenarios_count(); i++)
+		if (scenario_at(i)->end && w->state[i])
+			scenario_at(i)->end(w, w->state[i]);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -470,6 +164,7 @@ static void *worker_main(void *arg)
 		else
 			one_op(w);
 	}
+	end_scenarios(w);
 	while (w->n_owners)
 		owner_kill(&w->owners[--w->n_owners]);
 	owner_maker_done(&w->maker);
@@ -491,6 +186,34 @@ static int cpu_of_worker(unsigned int index)
 	return -1;
 }
 
+static int worker_init(struct worker *w, struct churn *churn, unsigned int index)
+{
+	w->churn = churn;
+	w->options = &churn->options;
+	w->pool = churn->pool;
+	w->index = index;
+	w->cpu = cpu_of_worker(index);
+	w->maker = (struct owner_maker)OWNER_MAKER_INIT;
+	w->owners = calloc(churn->options.owners, sizeof(*w->owners));
+	if (!w->owners)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < scenarios_count(); i++) {
+		if (!scenario_at(i)->state_size)
+			continue;
+		w->state[i] = calloc(1, scenario_at(i)->state_size);
+		if (!w->state[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void worker_fini(struct worker *w)
+{
+	for (unsigned int i = 0; i < scenarios_count(); i++)
+		free(w->state[i]);
+	free(w->owners);
+}
+
 int churn_new(const struct churn_options *options, struct pool *pool, struct churn **ret)
 {
 	struct churn *churn = calloc(1, sizeof(*churn));
@@ -499,17 +222,13 @@ int churn_new(const struct churn_options *options, struct pool *pool, struct chu
 		return -ENOMEM;
 	churn->options = *options;
 	churn->pool = pool;
+	churn->mixes[0] = options->mix;
 	for (unsigned int i = 0; i < options->workers; i++) {
-		struct worker *w = &churn->workers[i];
+		int r = worker_init(&churn->workers[i], churn, i);
 
-		w->churn = churn;
-		w->index = i;
-		w->cpu = cpu_of_worker(i);
-		w->maker = (struct owner_maker)OWNER_MAKER_INIT;
-		w->owners = calloc(options->owners, sizeof(*w->owners));
-		if (!w->owners) {
+		if (r) {
 			churn_free(churn);
-			return -ENOMEM;
+			return r;
 		}
 	}
 	*ret = churn;
@@ -534,6 +253,14 @@ int churn_start(struct churn *churn)
 void churn_request_stop(struct churn *churn)
 {
 	__atomic_store_n(&churn->stop, true, __ATOMIC_RELEASE);
+}
+
+void churn_set_mix(struct churn *churn, const struct mix *mix)
+{
+	unsigned int other = !churn->mix;
+
+	churn->mixes[other] = *mix;
+	__atomic_store_n(&churn->mix, other, __ATOMIC_RELEASE);
 }
 
 void churn_freeze(struct churn *churn)
@@ -574,8 +301,17 @@ void churn_free(struct churn *churn)
 		return;
 	churn_stop(churn);
 	for (unsigned int i = 0; i < churn->options.workers; i++)
-		free(churn->workers[i].owners);
+		worker_fini(&churn->workers[i]);
 	free(churn);
+}
+
+static void read_scenarios(const struct worker *w, struct snapshot *ret)
+{
+	for (unsigned int i = 0; i < ret->n_scenarios; i++) {
+		ret->scenarios[i].steps += peek(&w->scenarios[i].steps);
+		ret->scenarios[i].effects += peek(&w->scenarios[i].effects);
+		ret->scenarios[i].failures += peek(&w->scenarios[i].failures);
+	}
 }
 
 void churn_read(const struct churn *churn, struct snapshot *ret)
@@ -583,6 +319,12 @@ void churn_read(const struct churn *churn, struct snapshot *ret)
 	uint64_t now = now_ns();
 
 	ret->n_workers = churn->options.workers;
+	ret->n_scenarios = scenarios_count();
+	for (unsigned int i = 0; i < ret->n_scenarios; i++)
+		ret->scenarios[i] = (struct snapshot_scenario){
+			.weight = current_mix(churn)->weight[i],
+			.named = current_mix(churn)->named[i],
+		};
 	for (unsigned int i = 0; i < churn->options.workers; i++) {
 		const struct worker *w = &churn->workers[i];
 		struct snapshot_worker *out = &ret->workers[i];
@@ -603,5 +345,6 @@ void churn_read(const struct churn *churn, struct snapshot *ret)
 		ret->violations[VIOLATION_TORN] += peek(&w->torn_values);
 		for (unsigned int e = 0; e < SOAK_ERR_NR; e++)
 			ret->syscall_errors[e] += peek(&w->syscall_errors[e]);
+		read_scenarios(w, ret);
 	}
 }

@@ -12,6 +12,7 @@
 
 #include "pool.h"
 #include "programs.h"
+#include "scenarios/scenario.h"
 #include "snapshot.h"
 
 struct churn;
@@ -25,6 +26,7 @@ struct churn_options {
 	bool verify;	       /* read values back */
 	struct reader *reader; /* reads them in another process; NULL: nobody does */
 	enum soak_lie lie;     /* test hook */
+	struct mix mix;	       /* settled: mix_settle() */
 };
 
 /* Everything is borrowed. Returns 0 or -errno. */
@@ -34,6 +36,10 @@ int churn_start(struct churn *churn);
 
 /* Asks all workers to stop, without waiting; churn_is_idle() tells when they have. */
 void churn_request_stop(struct churn *churn);
+
+/* Takes another mix, settled, for what begins from now on. One thread, and not twice in a second.
+ */
+void churn_set_mix(struct churn *churn, const struct mix *mix);
 
 /*
  * Keeps all workers from beginning anything more, without waiting; their owners stay alive.

@@ -20,6 +20,7 @@
 #include "inject/kmod/rqspinlock_fault.h"
 #include "log.h"
 #include "path.h"
+#include "scenarios/mix.h"
 #include "snapshot.h"
 #include "util.h"
 #include "window.h"
@@ -68,13 +69,14 @@ struct option {
 	size_t offset; /* of the target in struct config */
 	uint64_t min;
 	uint64_t max;
-	const char *const *names;	 /* of a choice or set, in the order of its enum */
-	unsigned int alone;		 /* of a set: names that stand alone */
-	unsigned int rivals;		 /* of a set: names that exclude each other, ... */
-	const char *rivals_why;		 /* ... and why */
-	bool (*check)(const char *text); /* of a text: whether it is ... */
-	const char *noun;		 /* ... this */
-	const char *initial;		 /* as the user would write it; NULL: zero or none */
+	const char *const *names;	  /* of a choice or set, in the order of its enum */
+	unsigned int alone;		  /* of a set: names that stand alone */
+	unsigned int rivals;		  /* of a set: names that exclude each other, ... */
+	const char *rivals_why;		  /* ... and why */
+	bool (*check)(const char *text);  /* of a text: whether it is ... */
+	const char *noun;		  /* ... this */
+	char *(*fault)(const char *text); /* the same, where there is more to be said */
+	const char *initial;		  /* as the user would write it; NULL: zero or none */
 	const char *arg;
 	const char *help;
 	enum command only; /* of those that are not for run: the command that they are for */
@@ -152,6 +154,15 @@ static bool is_window(const char *text)
 	return !windows_parse(text, &windows);
 }
 
+/* What is wrong with a mix, for the caller to free; NULL: nothing. */
+static char *fault_of_mix(const char *text)
+{
+	char *why = NULL;
+	struct mix mix;
+
+	return mix_parse(text, &mix, &why) < 0 ? why : NULL;
+}
+
 static const char *const format_names[] = {
 	[FORMAT_TEXT] = "text", [FORMAT_HTML] = "html",	  [FORMAT_JSON] = "json",
 	[FORMAT_KTAP] = "ktap", [FORMAT_JUNIT] = "junit", [FORMAT_NR] = NULL,
@@ -174,6 +185,12 @@ static const struct option options[] = {
 	  .arg = "NUMBER", .help = "Storage maps of each shape that are in use at a time." },
 	{ "owners", 0, KIND_COUNT, 0, TARGET(owners), 1, 4096, .initial = "24", .arg = "NUMBER",
 	  .help = "Live tasks and sockets that each worker keeps at most." },
+	{ "mix", 0, KIND_TEXT, OPTION_RELOADABLE, TARGET(mix), .fault = fault_of_mix,
+	  .arg = "NAME=WEIGHT[,...]",
+	  .help = "How often each scenario is played, beside the others; bpfsoakd scenarios lists "
+		  "them with their weights. Those that are not named keep theirs; * names all, so "
+		  "*=0,clash=1 plays one alone. One that is named and has no effect makes the run "
+		  "INCONCLUSIVE." },
 	{ "inject", 0, KIND_SET, 0, TARGET(inject), .names = inject_names,
 	  .alone = 1u << INJECT_AUTO | 1u << INJECT_NONE,
 	  .rivals = 1u << INJECT_MODULE | 1u << INJECT_FAIL_FUNCTION,
@@ -316,6 +333,8 @@ static const struct {
 } commands[] = {
 	{ "run", COMMAND_RUN, "soak this kernel and judge it" },
 	{ "check", COMMAND_CHECK, "show what this kernel offers" },
+	{ "scenarios", COMMAND_SCENARIOS,
+	  "list what the workers do, and what this machine lacks for it" },
 	{ "restore", COMMAND_RESTORE, "undo what a run that died left in the kernel" },
 	{ "top", COMMAND_TOP, "watch the stats file of a run, given as FILE or by --stats-file" },
 	{ "report", COMMAND_REPORT, "render the report of a run, given as DIR or by --report" },
@@ -703,10 +722,14 @@ static bool path_is_sane(const char *path)
 static int set_string(const struct option *option, const char *text, struct config *config,
 		      const struct origin *origin)
 {
+	_cleanup_free_ char *fault = NULL;
 	char **string = target(option, config);
 	char *copy;
 
-	if (option->kind == KIND_TEXT && !option->check(text))
+	fault = option->fault ? option->fault(text) : NULL;
+	if (fault)
+		return complain(origin, option->key, "%s", fault);
+	if (option->check && !option->check(text))
 		return complain(origin, option->key, "'%s' is not %s", text, option->noun);
 	if (option->kind == KIND_PATH && !path_is_sane(text))
 		return complain(origin, option->key,

@@ -66,6 +66,7 @@ enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK,
 	COMMAND_RESTORE,
+	COMMAND_SCENARIOS,
 	COMMAND_TOP,
 	COMMAND_REPORT,
 	COMMAND_HELP,
@@ -87,6 +88,7 @@ struct config {
 	unsigned int workers; /* 0: one per CPU that we may run on, at least 2 */
 	unsigned int maps;    /* storage maps per shape: 1 .. SOAK_MAPS_MAX, default 4 */
 	unsigned int owners;  /* live owners each worker keeps at most: 1 .. 4096, default 24 */
+	char *mix;	      /* of scenarios, as mix_parse() reads it; NULL: the default */
 	unsigned int inject;  /* set of enum inject_mode; auto and none stand alone */
 	unsigned int inject_kinds; /* set of enum inject_kind, default contended; never empty */
 	unsigned int inject_sites; /* set of enum rqf_site, default all; never empty */

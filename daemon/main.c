@@ -9,6 +9,7 @@
 #include "log.h"
 #include "probe.h"
 #include "render.h"
+#include "scenarios/scenario.h"
 #include "soak.h"
 #include "top.h"
 
@@ -41,6 +42,9 @@ static int dispatch(struct config *config)
 		return soak_run(config);
 	case COMMAND_CHECK:
 		return check(config);
+	case COMMAND_SCENARIOS:
+		scenarios_print(stdout);
+		return 0;
 	case COMMAND_RESTORE:
 		return undo_main();
 	case COMMAND_REPORT:

@@ -162,6 +162,23 @@ static void print_checks(FILE *out, const struct result *result)
 		json_number_at(checks, "values_watched"));
 }
 
+static void print_scenarios(FILE *out, const struct result *result)
+{
+	struct json_object *scenarios = result_get(result, "scenarios");
+	struct list list = { .out = out };
+
+	/* Reports of former versions have none. */
+	if (!scenarios)
+		return;
+	row(out, "scenarios");
+	json_object_object_foreach(scenarios, name, counts)
+	{
+		if (json_number_at(counts, "weight") || json_number_at(counts, "steps"))
+			list_add(&list, "%s %" PRIu64, name, json_number_at(counts, "effects"));
+	}
+	list_end(&list);
+}
+
 static void print_visits(FILE *out, const struct result *result)
 {
 	struct list list = { .out = out };
@@ -500,6 +517,7 @@ void render_text(FILE *out, const struct result *result)
 	print_run(out, result);
 	print_population(out, result);
 	print_checks(out, result);
+	print_scenarios(out, result);
 	print_visits(out, result);
 	print_lock_failures(out, result);
 	print_module(out, result);

@@ -19,6 +19,7 @@
 #include "build_config.h"
 #include "config.h"
 #include "coverage.h"
+#include "scenarios/mix.h"
 #include "series.h"
 #include "util.h"
 
@@ -447,6 +448,21 @@ static void put_coverage(struct doc *d, struct json_object *root, const struct s
 	put_unreachable(d, coverage);
 }
 
+/* Those that were played, and those that could have been. */
+static void put_scenarios(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *scenarios = put_object(d, root, "scenarios");
+
+	for (unsigned int i = 0; i < s->n_scenarios; i++) {
+		struct json_object *object = put_object(d, scenarios, scenario_name(i));
+
+		put_number(d, object, "weight", s->scenarios[i].weight);
+		put_number(d, object, "steps", s->scenarios[i].steps);
+		put_number(d, object, "effects", s->scenarios[i].effects);
+		put_number(d, object, "failures", s->scenarios[i].failures);
+	}
+}
+
 static void put_holes(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
 	struct json_object *holes = put_object(d, root, "holes");
@@ -659,6 +675,7 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 	put_births(&d, root, s);
 	put_alive(&d, root, s);
 	put_visits(&d, root, s);
+	put_scenarios(&d, root, s);
 	put_coverage(&d, root, s);
 	put_module(&d, root, s);
 	put_findings(&d, root, s);
@@ -857,6 +874,18 @@ static void print_checks(FILE *out, const struct snapshot *s)
 		"by workers %" PRIu64 ", by programs %llu, by another process %" PRIu64
 		", while replaced %" PRIu64 "\n",
 		s->syscall_lookups, s->c.values_read, s->reader_lookups, s->reader_watched);
+}
+
+/* Effects of those that were played; one that has none is not left out. */
+static void print_scenarios(FILE *out, const struct snapshot *s)
+{
+	struct list list = { .out = out };
+
+	row(out, "scenarios");
+	for (unsigned int i = 0; i < s->n_scenarios; i++)
+		if (s->scenarios[i].weight || s->scenarios[i].steps)
+			list_add(&list, "%s %" PRIu64, scenario_name(i), s->scenarios[i].effects);
+	list_end(&list);
 }
 
 static void print_visits(FILE *out, const struct snapshot *s)
@@ -1220,6 +1249,7 @@ void report_print_end(FILE *out, const struct snapshot *s)
 	print_run(out, s);
 	print_population(out, s);
 	print_checks(out, s);
+	print_scenarios(out, s);
 	print_visits(out, s);
 	print_lock_failures(out, s);
 	print_module(out, s);

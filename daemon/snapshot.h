@@ -124,6 +124,17 @@ struct snapshot_worker {
 	uint64_t idle_ns; /* since its last progress */
 };
 
+#define SNAPSHOT_SCENARIOS 48
+
+/* What became of one scenario (daemon/scenarios/), all workers together. */
+struct snapshot_scenario {
+	uint64_t weight; /* in the mix at the moment; 0: not played */
+	bool named;	 /* asked for by name: it must have an effect */
+	uint64_t steps;
+	uint64_t effects;  /* steps that did what the scenario is for */
+	uint64_t failures; /* steps that could not */
+};
+
 /* The kernel module's own figures: inject/kmod/device.c. */
 struct snapshot_module {
 	bool present; /* and so the rest is meaningful */
@@ -215,6 +226,9 @@ struct snapshot {
 
 	unsigned int n_workers;
 	struct snapshot_worker workers[SNAPSHOT_WORKERS];
+
+	unsigned int n_scenarios;
+	struct snapshot_scenario scenarios[SNAPSHOT_SCENARIOS];
 
 	uint64_t rss_bytes;
 	uint64_t mapped_bytes; /* ledger tables, counted apart from rss */

@@ -40,6 +40,7 @@
 #include "replay.h"
 #include "report.h"
 #include "runstate.h"
+#include "scenarios/scenario.h"
 #include "series.h"
 #include "service.h"
 #include "snapshot.h"
@@ -99,6 +100,7 @@ struct soak {
 	double churn_cpu_s;  /* what the books cost meanwhile */
 	uint64_t stats_errors, stuck, held, maps_left, kmemleaks, forgotten;
 	uint64_t slab_at_start;
+	struct mix mix; /* of scenarios, as this machine can play it */
 	struct reader *reader;
 	struct service service;
 	struct snapshot now, before;
@@ -846,6 +848,21 @@ static void arm_test_hooks(struct soak *soak)
 			   "<4>WARNING: CPU: 0 PID: 1 at bpfsoakd_test_hook+0x0/0x1\n");
 }
 
+/* What is named and not possible is refused; of the default mix, what is possible is played. */
+static int read_mix(const struct config *config, struct mix *ret)
+{
+	_cleanup_free_ char *error = NULL;
+	const char *name, *why;
+	int r = mix_parse(config->mix, ret, &error);
+
+	if (r)
+		return r;
+	r = mix_settle(ret, &name, &why);
+	if (r)
+		log_error("--mix: %s cannot be played here: %s", name, why);
+	return r;
+}
+
 static unsigned int worker_count(const struct config *config)
 {
 	cpu_set_t set;
@@ -869,6 +886,7 @@ static int start_churn(struct soak *soak)
 	};
 	int r;
 
+	options.mix = soak->mix;
 	r = churn_new(&options, soak->pool, &soak->churn);
 	if (r)
 		return r;
@@ -1113,13 +1131,14 @@ static void apply_injection(struct soak *soak)
 	}
 }
 
-static void apply_reload(struct soak *soak, struct config *from)
+static void apply_reload(struct soak *soak, struct config *from, const struct mix *mix)
 {
 	struct inject_options before = soak->inject_options, after;
 
 	config_adopt(soak->live, from);
 	set_limits(soak);
 	read_windows(soak);
+	churn_set_mix(soak->churn, mix);
 	soak->stats_failed = false;
 	after = before;
 	after.stall_ns = soak->config->stall_ns;
@@ -1132,25 +1151,27 @@ static void apply_reload(struct soak *soak, struct config *from)
 }
 
 /* All or nothing: what is wrong has been said when this returns an error. */
-static int try_reload(struct soak *soak, struct config *new)
+static int try_reload(struct soak *soak, struct config *new, struct mix *ret_mix)
 {
 	int r = config_reload(soak->config, new);
 
 	r = r ?: check_paths(new);
+	r = r ?: read_mix(new, ret_mix);
 	return r ?: service_check_stuck(&soak->service, new->stuck_ns);
 }
 
 static void reload(struct soak *soak)
 {
 	_cleanup_(config_free) struct config new = { 0 };
+	struct mix mix;
 
 	soak->reload = false;
 	service_reloading();
-	if (try_reload(soak, &new) < 0) {
+	if (try_reload(soak, &new, &mix) < 0) {
 		soak->reloads[RELOAD_REFUSED]++;
 		log_error("the new configuration is refused as a whole: the old one stays");
 	} else {
-		apply_reload(soak, &new);
+		apply_reload(soak, &new, &mix);
 		soak->reloads[RELOAD_APPLIED]++;
 		log_notice("the new configuration is in effect");
 	}
@@ -1468,6 +1489,8 @@ static int run(struct soak *soak)
 		printf("bpfsoakd: end of run: INCONCLUSIVE stopped before it began\n");
 		return EXIT_INCONCLUSIVE;
 	}
+	if (read_mix(soak->config, &soak->mix) < 0)
+		return EXIT_UNSUPPORTED;
 	r = choose_backends(soak);
 	if (r)
 		return r;

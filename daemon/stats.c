@@ -14,6 +14,7 @@
 
 #include "build_config.h"
 #include "coverage.h"
+#include "scenarios/mix.h"
 #include "util.h"
 
 enum label {
@@ -53,10 +54,11 @@ enum label {
 	LABEL_ORACLE,
 	LABEL_ORACLE_STATE,
 	LABEL_WORKER,
+	LABEL_SCENARIO,
 	LABEL_CPU_MODE,
 };
 
-/* How a label is called, and how many values it has; 0: as many as there are workers. */
+/* How a label is called, and how many values it has; 0: see label_count(). */
 static const struct {
 	const char *name;
 	unsigned int count;
@@ -97,6 +99,7 @@ static const struct {
 	[LABEL_ORACLE] = { "oracle", ORACLE_NR, true },
 	[LABEL_ORACLE_STATE] = { "state", ORACLE_LIVE + 1, true },
 	[LABEL_WORKER] = { "worker", 0, false },
+	[LABEL_SCENARIO] = { "scenario", 0, true },
 	[LABEL_CPU_MODE] = { "mode", 2, true },
 };
 
@@ -184,6 +187,8 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 	case LABEL_WORKER:
 		snprintf(scratch, SCRATCH, "%u", i);
 		return scratch;
+	case LABEL_SCENARIO:
+		return scenario_name(i);
 	case LABEL_CPU_MODE:
 		return cpu_modes[i];
 	}
@@ -197,7 +202,14 @@ static unsigned int n_workers(const struct snapshot *s)
 
 static unsigned int label_count(enum label label, const struct snapshot *s)
 {
-	return label == LABEL_WORKER ? n_workers(s) : labels[label].count;
+	switch (label) {
+	case LABEL_WORKER:
+		return n_workers(s);
+	case LABEL_SCENARIO:
+		return scenarios_count();
+	default:
+		return labels[label].count;
+	}
 }
 
 /* What is not an array in the snapshot: i[] holds one index for each label, in their order. */
@@ -337,6 +349,10 @@ struct metric {
 	.unit = (unit_), .offset = offsetof(struct snapshot, workers[0].member), \
 	.stride = sizeof(struct snapshot_worker)
 
+#define OF_SCENARIO(member)                                                       \
+	.unit = NUMBER, .offset = offsetof(struct snapshot, scenarios[0].member), \
+	.stride = sizeof(struct snapshot_scenario)
+
 static const struct metric metrics[] = {
 	/* The run. */
 	{ "bpfsoakd_build_info",
@@ -438,6 +454,26 @@ static const struct metric metrics[] = {
 	  {},
 	  "Live elements deleted by the fill programs.",
 	  FIELD(NUMBER, c.prog_deletes) },
+	{ "bpfsoakd_scenario_weight",
+	  GAUGE,
+	  { LABEL_SCENARIO },
+	  "How often a scenario is played, beside the others; 0: not at all (--mix).",
+	  OF_SCENARIO(weight) },
+	{ "bpfsoakd_scenario_steps_total",
+	  COUNTER,
+	  { LABEL_SCENARIO },
+	  "How often the workers played a scenario.",
+	  OF_SCENARIO(steps) },
+	{ "bpfsoakd_scenario_effects_total",
+	  COUNTER,
+	  { LABEL_SCENARIO },
+	  "Of bpfsoakd_scenario_steps_total, those that did what the scenario is for.",
+	  OF_SCENARIO(effects) },
+	{ "bpfsoakd_scenario_failures_total",
+	  COUNTER,
+	  { LABEL_SCENARIO },
+	  "Of bpfsoakd_scenario_steps_total, those that could not.",
+	  OF_SCENARIO(failures) },
 	{ "bpfsoakd_syscall_operations_total",
 	  COUNTER,
 	  { LABEL_SYSCALL_OP },
@@ -1029,7 +1065,7 @@ static void print_label_reference(FILE *out, enum label label)
 	fprintf(out, "`%s`", labels[label].name);
 	if (!labels[label].listed)
 		return;
-	for (unsigned int i = 0; i < labels[label].count; i++)
+	for (unsigned int i = 0; i < label_count(label, NULL); i++)
 		fprintf(out, "%s%s", i ? ", " : " (", label_value(label, i, &none, scratch));
 	fputc(')', out);
 }
@@ -1060,7 +1096,7 @@ static void print_label_troff(FILE *out, enum label label)
 	fputs("\\fR", out);
 	if (!labels[label].listed)
 		return;
-	for (unsigned int i = 0; i < labels[label].count; i++) {
+	for (unsigned int i = 0; i < label_count(label, NULL); i++) {
 		fputs(i ? ", " : " (", out);
 		print_troff(out, label_value(label, i, &none, scratch));
 	}

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "scenarios/mix.h"
+
 void verdict_add_reason(struct snapshot *s, const char *fmt, ...)
 {
 	va_list ap;
@@ -91,6 +93,18 @@ static void add_injection(struct snapshot *s)
 		verdict_add_reason(s, "nothing exercised: no lockless unlink");
 }
 
+/* What was asked for by name, and never did what it is for. */
+static void add_scenarios(struct snapshot *s)
+{
+	for (unsigned int i = 0; i < s->n_scenarios; i++)
+		if (s->scenarios[i].named && !s->scenarios[i].effects)
+			verdict_add_reason(
+				s,
+				"nothing exercised: scenario %s was asked for and had no "
+				"effect in %" PRIu64 " steps",
+				scenario_name(i), s->scenarios[i].steps);
+}
+
 static void add_idleness(struct snapshot *s)
 {
 	if (s->oracles[ORACLE_LEDGER_SK] == ORACLE_LIVE && !s->c.births[SOAK_SK])
@@ -99,6 +113,7 @@ static void add_idleness(struct snapshot *s)
 		verdict_add_reason(s, "nothing exercised: no selem of a task was born");
 	if (!snapshot_owners(s))
 		verdict_add_reason(s, "nothing exercised: no owner was born");
+	add_scenarios(s);
 	add_injection(s);
 }
 

@@ -285,17 +285,17 @@ static void test_wrong_commands(void **state)
 	(void)state;
 	assert_rejected(
 		parse(NULL),
-		"no command given; valid: run, check, restore, top, report, help, version (see "
+		"no command given; valid: run, check, scenarios, restore, top, report, help, version (see "
 		"bpfsoakd --help)");
 	assert_rejected(parse("--quiet", NULL),
-			"no command given; valid: run, check, restore, top, report, help, "
+			"no command given; valid: run, check, scenarios, restore, top, report, help, "
 			"version (see bpfsoakd --help)");
 	assert_rejected(
 		parse("chekc", NULL),
-		"unknown command 'chekc'; did you mean 'check'?; valid: run, check, restore, top, report, help, "
+		"unknown command 'chekc'; did you mean 'check'?; valid: run, check, scenarios, restore, top, report, help, "
 		"version (see bpfsoakd --help)");
 	assert_rejected(parse("dance", NULL),
-			"unknown command 'dance'; valid: run, check, restore, top, report, help, "
+			"unknown command 'dance'; valid: run, check, scenarios, restore, top, report, help, "
 			"version (see bpfsoakd --help)");
 	assert_rejected(parse("run", "check", NULL),
 			"unexpected argument 'check' (see bpfsoakd --help)");

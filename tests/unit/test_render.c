@@ -24,6 +24,7 @@
 #include "render_svg.h"
 #include "report.h"
 #include "result.h"
+#include "scenarios/mix.h"
 #include "series.h"
 #include "snapshot.h"
 #include "util.h"
@@ -115,6 +116,11 @@ static struct snapshot *new_snapshot(unsigned int seed)
 	s->c.values_read = some();
 	s->reader_lookups = some();
 	s->reader_watched = some();
+	s->n_scenarios = scenarios_count();
+	for (unsigned int i = 0; i < s->n_scenarios; i++)
+		s->scenarios[i] = (struct snapshot_scenario){ .weight = some() % 3,
+							      .steps = some() % 3,
+							      .effects = some() };
 	s->c.map_free_max_ns = some() * NSEC_PER_MSEC;
 	s->c.destroy_max_ns = some() * NSEC_PER_MSEC;
 	s->leaked_bytes = some() << 20;

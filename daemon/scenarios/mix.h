@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The names of the scenarios, how often each is played by default, and mixes of them as --mix has
+ * them. Pure: what they do is in scenario.h.
+ */
+#ifndef SOAK_MIX_H
+#define SOAK_MIX_H
+
+#include <stdbool.h>
+
+#include "../rng.h"
+#include "../snapshot.h"
+
+/*
+ * Name, identifier, weight in the default mix: the first three add up to 100; 0: on demand only. A
+ * new one goes to the end: a seed then draws the same sequence as before for a given mix.
+ */
+#define SCENARIOS(X)            \
+	X("owners", owners, 38) \
+	X("access", access, 57) \
+	X("clash", clash, 5)
+
+unsigned int scenarios_count(void);
+
+/* In the order of the stats file and `bpfsoakd scenarios`. "unknown", 0 beyond the last. */
+const char *scenario_name(unsigned int i);
+unsigned int scenario_weight(unsigned int i);
+
+/* The weight of each, and which of them were asked for by name. */
+struct mix {
+	unsigned int weight[SNAPSHOT_SCENARIOS];
+	bool named[SNAPSHOT_SCENARIOS];
+	unsigned int total;
+};
+
+#define MIX_WEIGHT_MAX 1000000u
+
+/*
+ * "name=weight,...", from left to right upon the default mix; "*" names all of them. NULL: the
+ * default. Returns 0, or -EINVAL with *ret_why, which the caller frees, saying what is wrong and
+ * what would be right; it is wrong if no weight is left.
+ */
+int mix_parse(const char *text, struct mix *ret, char **ret_why);
+
+/* Brings total up to date with the weights. */
+void mix_add_up(struct mix *mix);
+
+/* By weight. total must not be 0. */
+unsigned int mix_draw(const struct mix *mix, struct rng *rng);
+
+#endif

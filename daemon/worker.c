@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a worker can do to a map, and how it judges what it finds there: see worker.h. */
+#include "worker.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+#include "reader.h"
+#include "util.h"
+
+#define READER_STEP_NS \
+	(60 * NSEC_PER_MSEC) /* a worker's pause between two questions to the reader */
+#define WATCH_STEP_NS (250 * NSEC_PER_MSEC)
+#define WATCH_UPDATES 16
+
+void worker_took_effect(struct worker *w)
+{
+	bump(&w->ops, 1);
+	__atomic_store_n(&w->progress_ns, now_ns(), __ATOMIC_RELAXED);
+}
+
+void worker_refused(struct worker *w, int error)
+{
+	bump(&w->syscall_errors[churn_error_class(error)], 1);
+}
+
+/* Each lie is told once, by whoever comes first. */
+bool worker_lies(struct worker *w, enum soak_lie lie)
+{
+	enum soak_lie expected = lie;
+
+	return lie == __atomic_load_n(&w->options->lie, __ATOMIC_RELAXED) &&
+	       __atomic_compare_exchange_n(&w->options->lie, &expected, SOAK_LIE_NONE, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* Of values with a spin lock a look-up under that lock is whole at any time. */
+uint64_t worker_lookup_flags(size_t size)
+{
+	return size == SOAK_SIZE_FIELDS ? BPF_F_LOCK : 0;
+}
+
+static bool judge_found(struct worker *w, int r, const unsigned char *found,
+			const unsigned char *stored, size_t size, const char *who)
+{
+	if (!r && churn_value_is(found, stored, size))
+		return true;
+	bump(&w->bad_values, 1);
+	if (r)
+		log_error("worker %u: a value stored a moment ago is gone for %s: %s", w->index,
+			  who, strerror(-r));
+	else
+		log_error("worker %u: a value stored a moment ago reads back different for %s",
+			  w->index, who);
+	return false;
+}
+
+bool worker_judge(struct worker *w, int map, int key, const unsigned char *stored, size_t size,
+		  const char *who)
+{
+	unsigned char found[VALUE_MAX];
+	int r = bpf_map_lookup_elem_flags(map, &key, found, worker_lookup_flags(size)) ? -errno : 0;
+
+	bump(&w->lookups, 1);
+	return judge_found(w, r, found, stored, size, who);
+}
+
+/* The same in another process. */
+static void verify_elsewhere(struct worker *w, int map, int key, const unsigned char *stored,
+			     size_t size)
+{
+	unsigned char found[VALUE_MAX];
+	int r;
+
+	if (!w->options->reader || now_ns() < w->next_read_ns)
+		return;
+	w->next_read_ns = now_ns() + READER_STEP_NS;
+	r = reader_read(w->options->reader, map, key, size, worker_lookup_flags(size), found);
+	if (r == -EBUSY || r == -EPIPE)
+		return;
+	if (!r && worker_lies(w, SOAK_LIE_READER))
+		found[0] ^= 1;
+	bump(&w->reader_lookups, 1);
+	judge_found(w, r, found, stored, size, "another process");
+}
+
+/*
+ * What was deleted is gone. The look-up before puts it into the owner's cache, from where the
+ * deletion must take it too (bpf_selem_unlink_storage_nolock_misc()).
+ */
+bool worker_judge_gone(struct worker *w, int map, int key)
+{
+	unsigned char found[VALUE_MAX];
+
+	bump(&w->lookups, 1);
+	if (bpf_map_lookup_elem(map, &key, found) < 0 && errno == ENOENT &&
+	    !worker_lies(w, SOAK_LIE_STALE))
+		return true;
+	bump(&w->bad_values, 1);
+	log_error("worker %u: a value deleted a moment ago is still there", w->index);
+	return false;
+}
+
+int worker_store(struct worker *w, int map, int key, unsigned int shape, struct rng *rng,
+		 bool check)
+{
+	size_t size = programs_value_size(shape);
+	unsigned char value[VALUE_MAX], found[VALUE_MAX];
+
+	churn_make_value(value, size, rng_next(rng), 0, SOAK_ROLE_NONE);
+	/* Into the cache, so that what is replaced must leave it. */
+	if (check)
+		bpf_map_lookup_elem(map, &key, found);
+	/* Half of the values with a lock are written in place, under it. */
+	if (bpf_map_update_elem(map, &key, value,
+				value[8] & 1 ? worker_lookup_flags(size) : BPF_ANY) < 0) {
+		int r = -errno;
+
+		worker_refused(w, r);
+		return r;
+	}
+	bump(&w->updates, 1);
+	worker_took_effect(w);
+	if (!check)
+		return 0;
+	worker_judge(w, map, key, value, size, "us");
+	verify_elsewhere(w, map, key, value, size);
+	return 0;
+}
+
+void worker_take(struct worker *w, int map, int key, bool check)
+{
+	unsigned char found[VALUE_MAX];
+
+	if (check)
+		bpf_map_lookup_elem(map, &key, found);
+	if (bpf_map_delete_elem(map, &key) < 0) {
+		worker_refused(w, -errno);
+		return;
+	}
+	bump(&w->deletes, 1);
+	worker_took_effect(w);
+	if (check)
+		worker_judge_gone(w, map, key);
+}
+
+/* One value replaced again and again, in place where it has a lock, while the reader looks on. */
+void worker_be_watched(struct worker *w, int map, int key, unsigned int shape, uint64_t cookie)
+{
+	size_t size = programs_value_size(shape);
+	uint64_t flags = worker_lookup_flags(size), last = cookie + WATCH_UPDATES;
+	unsigned char value[VALUE_MAX];
+	struct reader_watch seen;
+	bool deletes = cookie >> 8 & 1;
+	int r = 0;
+
+	w->next_watch_ns = now_ns() + WATCH_STEP_NS;
+	churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
+	if (bpf_map_update_elem(map, &key, value, flags) < 0)
+		return;
+	if (reader_watch_begin(w->options->reader, map, key, size, flags, cookie, last))
+		return;
+	while (cookie++ < last) {
+		churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
+		if (deletes && cookie % 4 == 0 && cookie != last)
+			bpf_map_delete_elem(map, &key);
+		r = bpf_map_update_elem(map, &key, value, flags);
+		if (!r)
+			bump(&w->updates, 1);
+	}
+	if (reader_watch_end(w->options->reader, &seen))
+		return;
+	bump(&w->reader_watched, seen.reads);
+	bump(&w->torn_values, seen.torn);
+	bump(&w->bad_values, seen.foreign);
+	if (seen.torn || seen.foreign)
+		log_error("worker %u: another process read %u torn values and %u that were never "
+			  "stored",
+			  w->index, seen.torn, seen.foreign);
+	/* What the other process made the owner cache meanwhile must not be found any more. */
+	if (!r)
+		worker_judge(w, map, key, value, size, "us");
+}
+
+struct owner *worker_any_owner(struct worker *w, struct rng *rng)
+{
+	return w->n_owners ? &w->owners[rng_below(rng, w->n_owners)] : NULL;
+}
