@@ -313,18 +313,28 @@ static struct owner *any_owner(struct worker *w, struct rng *rng)
 	return w->n_owners ? &w->owners[rng_below(rng, w->n_owners)] : NULL;
 }
 
-static void op_birth(struct worker *w, struct rng *rng)
+/* Returns how many were born. */
+static int give_birth(struct worker *w, enum owner_type type, struct rng *rng, struct owner *ret)
 {
-	enum owner_type type = rng_below(rng, OWNER_TYPE_NR);
-	struct owner *owner = &w->owners[w->n_owners];
-	int n;
+	int n = owner_new(&w->maker, type, rng, ret);
 
-	n = owner_new(&w->maker, type, rng, owner);
+	if (n == -EBUSY)
+		return 0;
 	if (n < 0) {
 		bump(&w->errors, 1);
-		return;
+		return 0;
 	}
 	bump(&w->born[owner_kind(type)], (uint64_t)n);
+	return n;
+}
+
+static void op_birth(struct worker *w, struct rng *rng)
+{
+	enum soak_kind kind = owner_draw_kind(w->churn->options.kinds, rng);
+	enum owner_type type = owner_draw_type(&w->maker, kind, false, rng);
+
+	if (!give_birth(w, type, rng, &w->owners[w->n_owners]))
+		return;
 	if (type != OWNER_VFORK)
 		w->n_owners++;
 	took_effect(w);
@@ -378,10 +388,23 @@ static void op_access(struct worker *w, struct rng *rng)
 	}
 }
 
+/* Of files on a file system that dies as a whole all; of a pair of sockets one. */
+static void store_in(struct worker *w, int map, const struct owner *owner, unsigned int shape,
+		     struct rng *rng)
+{
+	int key = owner_key(owner, rng);
+
+	if (owner->type == OWNER_TREE)
+		for (unsigned int i = 0; i < owner->n_fds; i++)
+			store(w, map, owner->fds[i], shape, rng, false);
+	else if (key >= 0)
+		store(w, map, key, shape, rng, false);
+}
+
 /* A map of its own loses its last reference while the owners in it die, before, at and after. */
 static void op_clash(struct worker *w, struct rng *rng)
 {
-	enum soak_kind kind = rng_below(rng, SOAK_KIND_NR);
+	enum soak_kind kind = owner_draw_kind(w->churn->options.kinds, rng);
 	unsigned int shape = rng_below(rng, pool_shapes(w->churn->pool));
 	unsigned int early = rng_below(rng, CLASH_OWNERS + 1);
 	struct owner owners[CLASH_OWNERS];
@@ -398,17 +421,11 @@ static void op_clash(struct worker *w, struct rng *rng)
 	}
 	w->next_clash_ns = now_ns() + CLASH_PAUSE_NS;
 	for (unsigned int i = 0; i < CLASH_OWNERS; i++) {
-		enum owner_type type = kind == SOAK_SK ? rng_below(rng, OWNER_THREAD)
-						       : OWNER_THREAD + rng_below(rng, 3);
-		int born = owner_new(&w->maker, type, rng, &owners[n]), key;
+		enum owner_type type = owner_draw_type(&w->maker, kind, true, rng);
 
-		if (born < 0)
+		if (!give_birth(w, type, rng, &owners[n]))
 			continue;
-		bump(&w->born[kind], (uint64_t)born);
-		key = owner_key(&owners[n], rng);
-		if (key >= 0)
-			store(w, map, key, shape, rng, false);
-		n++;
+		store_in(w, map, &owners[n++], shape, rng);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		if (i == MIN(early, n - 1))
@@ -505,7 +522,7 @@ int churn_new(const struct churn_options *options, struct pool *pool, struct chu
 		w->churn = churn;
 		w->index = i;
 		w->cpu = cpu_of_worker(i);
-		w->maker = (struct owner_maker)OWNER_MAKER_INIT;
+		w->maker = (struct owner_maker)OWNER_MAKER_INIT(options->places);
 		w->owners = calloc(options->owners, sizeof(*w->owners));
 		if (!w->owners) {
 			churn_free(churn);
@@ -589,11 +606,14 @@ void churn_read(const struct churn *churn, struct snapshot *ret)
 		uint64_t progress = peek(&w->progress_ns);
 
 		out->ops = peek(&w->ops);
-		out->owners = peek(&w->born[SOAK_SK]) + peek(&w->born[SOAK_TASK]);
 		out->errors = peek(&w->errors);
 		out->idle_ns = w->running && now > progress ? now - progress : 0;
-		for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
-			ret->owners_by_kind[kind] += peek(&w->born[kind]);
+		for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++) {
+			uint64_t born = peek(&w->born[kind]);
+
+			out->owners += born;
+			ret->owners_by_kind[kind] += born;
+		}
 		ret->syscall_updates += peek(&w->updates);
 		ret->syscall_deletes += peek(&w->deletes);
 		ret->syscall_lookups += peek(&w->lookups);

@@ -173,7 +173,7 @@ static const struct option options[] = {
 	{ "maps", 0, KIND_COUNT, 0, TARGET(maps), 1, SOAK_MAPS_MAX, .initial = "4",
 	  .arg = "NUMBER", .help = "Storage maps of each shape that are in use at a time." },
 	{ "owners", 0, KIND_COUNT, 0, TARGET(owners), 1, 4096, .initial = "24", .arg = "NUMBER",
-	  .help = "Live tasks and sockets that each worker keeps at most." },
+	  .help = "Live owners (sockets, tasks, cgroups, files) that each worker keeps at most." },
 	{ "inject", 0, KIND_SET, 0, TARGET(inject), .names = inject_names,
 	  .alone = 1u << INJECT_AUTO | 1u << INJECT_NONE,
 	  .rivals = 1u << INJECT_MODULE | 1u << INJECT_FAIL_FUNCTION,
