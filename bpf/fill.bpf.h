@@ -2,7 +2,8 @@
 /*
  * Fills storage at owner birth. The maps come and go under the loaded programs: each shape (kind
  * of owner, value size, flags) has one array of maps whose slots the daemon replaces at run time.
- * Only sockets and tasks that the daemon itself makes are touched.
+ * Only owners that the daemon itself makes are touched. What is for cgroups or inodes is loaded
+ * only where the kernel has storage of that kind.
  */
 #ifndef SOAK_FILL_BPF_H
 #define SOAK_FILL_BPF_H
@@ -75,6 +76,18 @@ STORAGE_MAP(sk_field, BPF_MAP_TYPE_SK_STORAGE, BPF_F_CLONE, struct value_fields)
 STORAGE_MAP(task_field, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_fields);
 STORAGE_MAP(sk_ref, BPF_MAP_TYPE_SK_STORAGE, BPF_F_CLONE, struct value_ref);
 STORAGE_MAP(task_ref, BPF_MAP_TYPE_TASK_STORAGE, 0, struct value_ref);
+STORAGE_MAP(cgroup_small, BPF_MAP_TYPE_CGRP_STORAGE, 0, struct value_small);
+STORAGE_MAP(cgroup_medium, BPF_MAP_TYPE_CGRP_STORAGE, 0, struct value_medium);
+STORAGE_MAP(cgroup_large, BPF_MAP_TYPE_CGRP_STORAGE, 0, struct value_large);
+STORAGE_MAP(cgroup_field, BPF_MAP_TYPE_CGRP_STORAGE, 0, struct value_fields);
+STORAGE_MAP(cgroup_ref, BPF_MAP_TYPE_CGRP_STORAGE, 0, struct value_ref);
+STORAGE_MAP(inode_small, BPF_MAP_TYPE_INODE_STORAGE, 0, struct value_small);
+STORAGE_MAP(inode_medium, BPF_MAP_TYPE_INODE_STORAGE, 0, struct value_medium);
+STORAGE_MAP(inode_large, BPF_MAP_TYPE_INODE_STORAGE, 0, struct value_large);
+STORAGE_MAP(inode_field, BPF_MAP_TYPE_INODE_STORAGE, 0, struct value_fields);
+STORAGE_MAP(inode_ref, BPF_MAP_TYPE_INODE_STORAGE, 0, struct value_ref);
+
+#define S_IFREG 0100000 /* include/uapi/linux/stat.h */
 
 static __always_inline void write_head(struct soak_value *value, __u32 size)
 {
@@ -165,9 +178,46 @@ int BPF_PROG(fill_task, struct task_struct *task, __u64 flags)
 	return 0;
 }
 
+/* At the end of mkdir(), under locks of all cgroups: TRACE_CGROUP_PATH(), kernel/cgroup/. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(fill_cgroup, struct cgroup *cgroup, const char *path)
+{
+	if (!is_ours(control.fill_cgroup))
+		return 0;
+	FILL_SHAPE(cgroup_smalls, cgroup, SOAK_SIZE_SMALL, SOAK_CGROUP, bpf_cgrp_storage_get,
+		   bpf_cgrp_storage_delete);
+	FILL_SHAPE(cgroup_mediums, cgroup, SOAK_SIZE_MEDIUM, SOAK_CGROUP, bpf_cgrp_storage_get,
+		   bpf_cgrp_storage_delete);
+	FILL_SHAPE(cgroup_larges, cgroup, SOAK_SIZE_LARGE, SOAK_CGROUP, bpf_cgrp_storage_get,
+		   bpf_cgrp_storage_delete);
+	return 0;
+}
+
+/* The daemon opens other files as well, which outlive it. */
+static __always_inline bool is_our_file(const struct inode *inode)
+{
+	return is_ours(control.fill_inode) && inode->i_mode == (S_IFREG | SOAK_FILE_MODE);
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(fill_inode, struct file *file, int ret)
+{
+	struct inode *inode = file->f_inode;
+
+	if (ret || !is_our_file(inode))
+		return ret;
+	FILL_SHAPE(inode_smalls, inode, SOAK_SIZE_SMALL, SOAK_INODE, bpf_inode_storage_get,
+		   bpf_inode_storage_delete);
+	FILL_SHAPE(inode_mediums, inode, SOAK_SIZE_MEDIUM, SOAK_INODE, bpf_inode_storage_get,
+		   bpf_inode_storage_delete);
+	FILL_SHAPE(inode_larges, inode, SOAK_SIZE_LARGE, SOAK_INODE, bpf_inode_storage_get,
+		   bpf_inode_storage_delete);
+	return ret;
+}
+
 /*
  * Deletes and refills of live owners by program: hooks that a worker reaches with one harmless
- * system call (getsockname(), getpgid()) on an owner of its own.
+ * system call (getsockname(), getpgid(), fcntl()) on an owner of its own. None is about a cgroup.
  */
 #define TOUCH_SHAPE(outer, owner, size, get, del)                                           \
 	({                                                                                  \
@@ -208,6 +258,22 @@ int BPF_PROG(touch_task, struct task_struct *task, int ret)
 		    bpf_task_storage_delete);
 	TOUCH_SHAPE(task_larges, task, SOAK_SIZE_LARGE, bpf_task_storage_get,
 		    bpf_task_storage_delete);
+	return ret;
+}
+
+SEC("lsm/file_fcntl")
+int BPF_PROG(touch_inode, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	struct inode *inode = file->f_inode;
+
+	if (ret || !is_our_file(inode))
+		return ret;
+	TOUCH_SHAPE(inode_smalls, inode, SOAK_SIZE_SMALL, bpf_inode_storage_get,
+		    bpf_inode_storage_delete);
+	TOUCH_SHAPE(inode_mediums, inode, SOAK_SIZE_MEDIUM, bpf_inode_storage_get,
+		    bpf_inode_storage_delete);
+	TOUCH_SHAPE(inode_larges, inode, SOAK_SIZE_LARGE, bpf_inode_storage_get,
+		    bpf_inode_storage_delete);
 	return ret;
 }
 
@@ -308,6 +374,32 @@ int BPF_PROG(fill_task_fields, struct task_struct *task, __u64 flags)
 	return 0;
 }
 
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(fill_cgroup_fields, struct cgroup *cgroup, const char *path)
+{
+	if (!is_ours(control.fill_cgroup))
+		return 0;
+	FILL_FIELDS(cgroup_fields, cgroup, value_fields, write_fields, SOAK_CGROUP,
+		    bpf_cgrp_storage_get, bpf_cgrp_storage_delete);
+	FILL_FIELDS(cgroup_refs, cgroup, value_ref, write_ref, SOAK_CGROUP, bpf_cgrp_storage_get,
+		    bpf_cgrp_storage_delete);
+	return 0;
+}
+
+SEC("lsm/file_open")
+int BPF_PROG(fill_inode_fields, struct file *file, int ret)
+{
+	struct inode *inode = file->f_inode;
+
+	if (ret || !is_our_file(inode))
+		return ret;
+	FILL_FIELDS(inode_fields, inode, value_fields, write_fields, SOAK_INODE,
+		    bpf_inode_storage_get, bpf_inode_storage_delete);
+	FILL_FIELDS(inode_refs, inode, value_ref, write_ref, SOAK_INODE, bpf_inode_storage_get,
+		    bpf_inode_storage_delete);
+	return ret;
+}
+
 /* Read, replace the reference, or delete. */
 #define TOUCH_FIELDS(outer, owner, get, del)                                            \
 	({                                                                              \
@@ -341,6 +433,17 @@ int BPF_PROG(touch_task_fields, struct task_struct *task, int ret)
 	if (ret || !is_ours(control.fill_task))
 		return ret;
 	TOUCH_FIELDS(task_fields, task, bpf_task_storage_get, bpf_task_storage_delete);
+	return ret;
+}
+
+SEC("lsm/file_fcntl")
+int BPF_PROG(touch_inode_fields, struct file *file, unsigned int cmd, unsigned long arg, int ret)
+{
+	struct inode *inode = file->f_inode;
+
+	if (ret || !is_our_file(inode))
+		return ret;
+	TOUCH_FIELDS(inode_fields, inode, bpf_inode_storage_get, bpf_inode_storage_delete);
 	return ret;
 }
 

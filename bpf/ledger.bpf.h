@@ -136,14 +136,21 @@ __noinline int note_suspect(__u32 suspicion, __u64 object, __u64 detail)
 
 static __always_inline bool follows_all_kinds(void)
 {
-	__u32 all = SOAK_FOLLOW_KIND(SOAK_SK) | SOAK_FOLLOW_KIND(SOAK_TASK);
-
-	return (control.follow & all) == all;
+	return (control.follow & SOAK_KINDS_ALL) == SOAK_KINDS_ALL;
 }
 
 static __always_inline __u32 kind_of(const struct bpf_local_storage_map *smap)
 {
-	return smap->map.map_type == BPF_MAP_TYPE_TASK_STORAGE ? SOAK_TASK : SOAK_SK;
+	switch (smap->map.map_type) {
+	case BPF_MAP_TYPE_TASK_STORAGE:
+		return SOAK_TASK;
+	case BPF_MAP_TYPE_CGRP_STORAGE:
+		return SOAK_CGROUP;
+	case BPF_MAP_TYPE_INODE_STORAGE:
+		return SOAK_INODE;
+	default:
+		return SOAK_SK;
+	}
 }
 
 static __always_inline void slot_init(struct soak_slot *slot, __u64 selem,
@@ -238,6 +245,34 @@ static __always_inline void storage_born(__u64 storage, __u64 owner, const struc
 	inc(count()->storage_births);
 }
 
+#define BLOB_WORDS 64
+
+/*
+ * Where in the blob that all LSMs share bpf keeps an inode's storage (bpf_inode(),
+ * include/linux/bpf_lsm.h) is known to the kernel alone. A storage that has just been published
+ * stands there, and nowhere else.
+ */
+__noinline int learn_blob(__u64 storage, __u64 address)
+{
+	const struct soak_storage *slot = storage_of(storage);
+	const struct inode *inode = (void *)address;
+	__u64 blob;
+
+	if (!bpf_core_field_exists(inode->i_security))
+		return 0;
+	/* What was read from an element that is gone by now may be anything. */
+	if (!slot || slot->owner != address)
+		return 0;
+	blob = read_u64(&inode->i_security);
+	for (int i = 1; blob && i < BLOB_WORDS; i++) {
+		if (read_u64((void *)(blob + i * sizeof(__u64))) != storage)
+			continue;
+		inode_storage_at = i * sizeof(__u64);
+		break;
+	}
+	return 0;
+}
+
 /* Frees. */
 
 /* state is read only where the free can have been decided by cmpxchg: both sides came by. */
@@ -267,6 +302,7 @@ static __always_inline void account_free(struct soak_slot *slot, __u64 selem)
 	slot->cookie = read_u64(
 		(void *)(selem + DATA_OFFSET + __builtin_offsetof(struct soak_value, cookie)));
 	inc(count()->frees[by & 3]);
+	inc(count()->frees_of[slot->kind & (SOAK_KIND_NR - 1)]);
 	if (by != SOAK_FREE_PROGRAM && freed_by_cmpxchg(slot, selem))
 		inc(count()->frees_by_cmpxchg);
 }
@@ -812,26 +848,29 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 
 /* Programs, in pairs where a lost event would be a false leak. */
 
-#define BORN_PROGRAM(suffix, copy)                                                                 \
-	SEC("fexit/bpf_selem_alloc")                                                               \
-	int BPF_PROG(selem_alloc_##suffix, struct bpf_local_storage_map *smap)                     \
-	{                                                                                          \
-		selem_born(ret_of(ctx), smap, arg_of(ctx, 0), arg_of(ctx, 1), copy);               \
-		return 0;                                                                          \
-	}                                                                                          \
-                                                                                                   \
-	SEC("fexit/bpf_local_storage_alloc")                                                       \
-	int BPF_PROG(storage_alloc_##suffix, void *owner, struct bpf_local_storage_map *smap,      \
-		     struct bpf_local_storage_elem *first)                                         \
-	{                                                                                          \
-		struct soak_slot *slot;                                                            \
-                                                                                                   \
-		if ((int)ret_of(ctx) || !is_ready())                                               \
-			return 0;                                                                  \
-		slot = slot_of(arg_of(ctx, 2));                                                    \
-		if (slot)                                                                          \
-			storage_born(read_u64(&first->local_storage), arg_of(ctx, 0), slot, copy); \
-		return 0;                                                                          \
+#define BORN_PROGRAM(suffix, copy)                                                            \
+	SEC("fexit/bpf_selem_alloc")                                                          \
+	int BPF_PROG(selem_alloc_##suffix, struct bpf_local_storage_map *smap)                \
+	{                                                                                     \
+		selem_born(ret_of(ctx), smap, arg_of(ctx, 0), arg_of(ctx, 1), copy);          \
+		return 0;                                                                     \
+	}                                                                                     \
+                                                                                              \
+	SEC("fexit/bpf_local_storage_alloc")                                                  \
+	int BPF_PROG(storage_alloc_##suffix, void *owner, struct bpf_local_storage_map *smap, \
+		     struct bpf_local_storage_elem *first)                                    \
+	{                                                                                     \
+		struct soak_slot *slot;                                                       \
+                                                                                              \
+		if ((int)ret_of(ctx) || !is_ready())                                          \
+			return 0;                                                             \
+		slot = slot_of(arg_of(ctx, 2));                                               \
+		if (!slot)                                                                    \
+			return 0;                                                             \
+		storage_born(read_u64(&first->local_storage), arg_of(ctx, 0), slot, copy);    \
+		if (slot->kind == SOAK_INODE && !inode_storage_at)                            \
+			learn_blob(read_u64(&first->local_storage), arg_of(ctx, 0));          \
+		return 0;                                                                     \
 	}
 
 BORN_PROGRAM(a, COPY_A)

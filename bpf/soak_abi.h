@@ -8,7 +8,7 @@
 #ifndef SOAK_ABI_H
 #define SOAK_ABI_H
 
-#define SOAK_ABI_VERSION 4
+#define SOAK_ABI_VERSION 5
 
 /* The first eight bytes of the name of every storage map that we create ("bpfsoak_..."). */
 #define SOAK_MAP_PREFIX	 "bpfsoak_"
@@ -67,12 +67,17 @@ enum soak_lock_result {
 	SOAK_LOCK_NR,
 };
 
-/* Who owns the storage. */
+/* Who owns the storage. The first two are what injection aims at; not every kernel has the rest. */
 enum soak_kind {
 	SOAK_SK,
 	SOAK_TASK,
+	SOAK_CGROUP, /* BPF_MAP_TYPE_CGRP_STORAGE, by the descriptor of a cgroup's directory */
+	SOAK_INODE,  /* BPF_MAP_TYPE_INODE_STORAGE, by the descriptor of a file */
 	SOAK_KIND_NR,
 };
+
+#define SOAK_KIND_BIT(kind) (1u << (kind))
+#define SOAK_KINDS_ALL	    (SOAK_KIND_BIT(SOAK_KIND_NR) - 1)
 
 /* Which call chain freed a selem. */
 enum soak_free {
@@ -105,7 +110,8 @@ enum soak_err {
 struct soak_counters {
 	unsigned long long births[SOAK_KIND_NR];
 	unsigned long long frees[SOAK_FREE_NR];
-	unsigned long long frees_by_cmpxchg; /* of the above: state was TOFREE */
+	unsigned long long frees_of[SOAK_KIND_NR]; /* the same, by kind of owner */
+	unsigned long long frees_by_cmpxchg;	   /* of the above: state was TOFREE */
 	unsigned long long storage_births;
 	unsigned long long storage_frees;
 	unsigned long long storage_freed_twice;
@@ -275,7 +281,7 @@ struct soak_map_free {
 	unsigned int pad;
 };
 
-#define SOAK_MAP_FREES 64
+#define SOAK_MAP_FREES 128  /* more than are ever open, in the pool and beside it */
 #define SOAK_GONE      4096 /* ids of maps that went last, by their low bits */
 
 /*
@@ -308,6 +314,13 @@ struct soak_suspect {
  * its birth, where the LSM hook sees that: IPPROTO_UDP.
  */
 #define SOAK_PROTOCOL_BARE 17
+
+/*
+ * The files of the churn have this mode, by which the fill programs know them among all that the
+ * daemon opens: no umask takes anything from it, and nobody else makes a file that is sticky and
+ * that its owner alone may write.
+ */
+#define SOAK_FILE_MODE 01200
 
 /* Head of every value that we store. */
 struct soak_value {
@@ -370,8 +383,8 @@ struct soak_plan {
 #define SOAK_FIELDS_REF	  40 /* a referenced kptr */
 #define SOAK_FIELDS_END	  48
 
-#define SOAK_FOLLOW_KIND(kind) (1u << (kind))
-#define SOAK_FOLLOW_STORAGE    (1u << SOAK_KIND_NR)
+#define SOAK_FOLLOW_KIND(kind) SOAK_KIND_BIT(kind)
+#define SOAK_FOLLOW_STORAGE    SOAK_KIND_BIT(SOAK_KIND_NR)
 #define SOAK_FOLLOW_ALL	       (~0u)
 
 /* Written by the daemon, read by the programs. */
@@ -379,6 +392,8 @@ struct soak_control {
 	unsigned int ready;	   /* 0: programs return at once */
 	unsigned int fill_sk;	   /* fill at socket birth */
 	unsigned int fill_task;	   /* fill at task birth */
+	unsigned int fill_cgroup;  /* fill at mkdir of a cgroup */
+	unsigned int fill_inode;   /* fill when a file of the churn is opened */
 	unsigned int maps;	   /* slots in use of each shape, at most SOAK_MAPS_MAX */
 	unsigned int delete_mask;  /* 1 in (mask + 1) fills is deleted by the program; 0: none */
 	unsigned int stall;	   /* 1: plans are obeyed */
@@ -386,7 +401,7 @@ struct soak_control {
 	unsigned int follow;	   /* SOAK_FOLLOW_*: what the ledger records */
 	unsigned int synthetic;	   /* kind of a fault whose record was missed: enum fault_kind */
 	unsigned long long frames; /* address of the module's frames, 0: none */
-	unsigned int tgid;	   /* BPF: whose sockets and tasks are filled */
+	unsigned int tgid;	   /* BPF: whose owners are filled */
 	unsigned int drop_free;	   /* test hook: drop this many free events */
 	unsigned int forge_free;   /* test hook: count this many frees twice */
 	unsigned int lie;	   /* test hook: enum soak_lie */
@@ -441,6 +456,7 @@ struct soak_inspect {
 #error "C only"
 #endif
 
+_Static_assert(!(SOAK_KIND_NR & (SOAK_KIND_NR - 1)), "kinds of owners are masked");
 _Static_assert(sizeof(struct soak_visit) == 24, "soak_visit layout");
 _Static_assert(sizeof(struct soak_slot) == 112, "soak_slot layout");
 _Static_assert(sizeof(struct soak_storage) == 64, "soak_storage layout");

@@ -3,7 +3,8 @@
  * The kernel types that our programs read, reduced to the fields they read. CO-RE relocates every
  * access against the running kernel's BTF, so order and offsets here mean nothing; a wrong name
  * shows at load time. Kernel source of each type: include/linux/bpf_local_storage.h,
- * include/linux/bpf.h, include/net/sock.h, include/linux/sched.h, include/linux/net.h.
+ * include/linux/bpf.h, include/net/sock.h, include/linux/sched.h, include/linux/net.h,
+ * include/linux/cgroup-defs.h, include/linux/fs.h.
  */
 #ifndef SOAK_VMLINUX_H
 #define SOAK_VMLINUX_H
@@ -28,7 +29,9 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
+	BPF_MAP_TYPE_INODE_STORAGE = 28,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
+	BPF_MAP_TYPE_CGRP_STORAGE = 32,
 };
 
 #define BPF_F_NO_PREALLOC	       (1U << 0)
@@ -123,6 +126,30 @@ struct task_struct {
 	int pid;
 	int tgid;
 	struct bpf_local_storage *bpf_storage;
+};
+
+/* include/linux/percpu-refcount.h: a pointer, whose two lowest bits say what the count is. */
+struct percpu_ref {
+	unsigned long percpu_count_ptr;
+};
+
+struct cgroup_subsys_state {
+	struct percpu_ref refcnt;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct bpf_local_storage *bpf_cgrp_storage;
+};
+
+struct inode {
+	unsigned short i_mode;
+	atomic_t i_count;
+	void *i_security; /* the blob of all LSMs */
+};
+
+struct file {
+	struct inode *f_inode;
 };
 
 /* include/asm-generic/rqspinlock.h */

@@ -193,7 +193,7 @@ static int worker_init(struct worker *w, struct churn *churn, unsigned int index
 	w->pool = churn->pool;
 	w->index = index;
 	w->cpu = cpu_of_worker(index);
-	w->maker = (struct owner_maker)OWNER_MAKER_INIT;
+	w->maker = (struct owner_maker)OWNER_MAKER_INIT(churn->options.places);
 	w->owners = calloc(churn->options.owners, sizeof(*w->owners));
 	if (!w->owners)
 		return -ENOMEM;
@@ -331,11 +331,14 @@ void churn_read(const struct churn *churn, struct snapshot *ret)
 		uint64_t progress = peek(&w->progress_ns);
 
 		out->ops = peek(&w->ops);
-		out->owners = peek(&w->born[SOAK_SK]) + peek(&w->born[SOAK_TASK]);
 		out->errors = peek(&w->errors);
 		out->idle_ns = w->running && now > progress ? now - progress : 0;
-		for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
-			ret->owners_by_kind[kind] += peek(&w->born[kind]);
+		for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++) {
+			uint64_t born = peek(&w->born[kind]);
+
+			out->owners += born;
+			ret->owners_by_kind[kind] += born;
+		}
 		ret->syscall_updates += peek(&w->updates);
 		ret->syscall_deletes += peek(&w->deletes);
 		ret->syscall_lookups += peek(&w->lookups);

@@ -16,12 +16,15 @@
 #include "snapshot.h"
 
 struct churn;
+struct places;
 struct reader;
 
 struct churn_options {
-	unsigned int workers; /* 1 .. SNAPSHOT_WORKERS */
-	unsigned int owners;  /* alive at most, each worker */
-	unsigned int maps;    /* pool slots of each shape */
+	unsigned int workers;  /* 1 .. SNAPSHOT_WORKERS */
+	unsigned int owners;   /* alive at most, each worker */
+	unsigned int maps;     /* pool slots of each shape */
+	unsigned int kinds;    /* of owners: SOAK_KIND_BIT */
+	struct places *places; /* where cgroups and files are made; NULL: nowhere */
 	uint64_t seed;
 	bool verify;	       /* read values back */
 	struct reader *reader; /* reads them in another process; NULL: nobody does */

@@ -184,7 +184,7 @@ static const struct option options[] = {
 	{ "maps", 0, KIND_COUNT, 0, TARGET(maps), 1, SOAK_MAPS_MAX, .initial = "4",
 	  .arg = "NUMBER", .help = "Storage maps of each shape that are in use at a time." },
 	{ "owners", 0, KIND_COUNT, 0, TARGET(owners), 1, 4096, .initial = "24", .arg = "NUMBER",
-	  .help = "Live tasks and sockets that each worker keeps at most." },
+	  .help = "Live owners (sockets, tasks, cgroups, files) that each worker keeps at most." },
 	{ "mix", 0, KIND_TEXT, OPTION_RELOADABLE, TARGET(mix), .fault = fault_of_mix,
 	  .arg = "NAME=WEIGHT[,...]",
 	  .help = "How often each scenario is played, beside the others; bpfsoakd scenarios lists "

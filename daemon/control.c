@@ -23,13 +23,26 @@
 
 #define OWNERS	     4
 #define SETTLE_NS    (10 * NSEC_PER_SEC)
+#define CGROUP_NS    (30 * NSEC_PER_SEC) /* whose death goes through several work queues */
 #define SIEVE_OWNERS 128
 #define SIEVE_ROUNDS 4
 
-/* Owners die by destroy(); before that one map is freed and one value deleted under them. */
-static void exercise(struct programs *programs, struct pool *pool, enum owner_type type)
+/* Whatever the fill programs do: something that dies with its owner. */
+static void store_in_pool(struct pool *pool, enum soak_kind kind, int key, const void *value)
 {
-	struct owner_maker maker = OWNER_MAKER_INIT;
+	int map = pool_get(pool, kind, 0, 0);
+
+	if (map < 0)
+		return;
+	bpf_map_update_elem(map, &key, value, BPF_ANY);
+	pool_put(pool, kind, 0, 0);
+}
+
+/* Owners die by destroy(); before that one map is freed and one value deleted under them. */
+static void exercise(struct programs *programs, struct pool *pool, struct places *places,
+		     enum owner_type type)
+{
+	struct owner_maker maker = OWNER_MAKER_INIT(places);
 	enum soak_kind kind = owner_kind(type);
 	unsigned char value[SOAK_SIZE_LARGE];
 	struct rng rng = rng_for(1, 0, type);
@@ -47,6 +60,7 @@ static void exercise(struct programs *programs, struct pool *pool, enum owner_ty
 
 		if (key < 0)
 			continue;
+		store_in_pool(pool, kind, key, value);
 		bpf_map_update_elem(map, &key, value, BPF_ANY);
 		if (i == 0)
 			bpf_map_delete_elem(map, &key);
@@ -61,9 +75,9 @@ static void exercise(struct programs *programs, struct pool *pool, enum owner_ty
 }
 
 /* Waits for the frees of what was born; returns how many selems and storages stay alive. */
-static uint64_t settle(const struct programs *programs, struct snapshot *s)
+static uint64_t settle(const struct programs *programs, uint64_t ns, struct snapshot *s)
 {
-	uint64_t deadline = now_ns() + SETTLE_NS;
+	uint64_t deadline = now_ns() + ns;
 
 	do {
 		memset(s, 0, sizeof(*s));
@@ -83,11 +97,47 @@ static enum oracle_state judge(bool seen, const struct probe *probe)
 	return probe->nofail ? ORACLE_BLIND : ORACLE_ABSENT;
 }
 
-static void control_ledger(struct programs *programs, struct pool *pool, const struct probe *probe,
-			   enum oracle_state *states)
+/* Returns how many selems and storages stay alive, of those that were before. */
+static uint64_t control_kind(struct programs *programs, struct pool *pool, struct places *places,
+			     enum soak_kind kind, uint64_t before, struct snapshot *s)
 {
-	static const enum owner_type types[SOAK_KIND_NR] = { OWNER_UDP, OWNER_CLONE3 };
-	static const enum oracle oracles[SOAK_KIND_NR] = { ORACLE_LEDGER_SK, ORACLE_LEDGER_TASK };
+	static const enum owner_type types[SOAK_KIND_NR] = {
+		[SOAK_SK] = OWNER_UDP,
+		[SOAK_TASK] = OWNER_CLONE3,
+		[SOAK_CGROUP] = OWNER_CGROUP,
+		[SOAK_INODE] = OWNER_MEMFD,
+	};
+	uint64_t left;
+
+	exercise(programs, pool, places, types[kind]);
+	left = settle(programs, kind == SOAK_CGROUP ? CGROUP_NS : SETTLE_NS, s);
+	if (left > before)
+		log_debug("control: %llu selems or storages of %s seen born and not seen freed",
+			  (unsigned long long)(left - before), owner_kind_phrase(kind));
+	return left;
+}
+
+/* All that there are: one that is not live may have storages whose fate we do not see. */
+static bool all_ledgers_live(const struct programs *programs, const enum oracle_state *states)
+{
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		if (programs_has_kind(programs, kind) &&
+		    states[snapshot_ledger_of(kind)] != ORACLE_LIVE)
+			return false;
+	return true;
+}
+
+static bool all_identities_checked(const struct programs *programs, const struct snapshot *s)
+{
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		if (programs_has_kind(programs, kind) && !s->c.identity_checked[kind])
+			return false;
+	return true;
+}
+
+static void control_ledger(struct programs *programs, struct pool *pool, struct places *places,
+			   const struct probe *probe, enum oracle_state *states)
+{
 	_cleanup_free_ struct snapshot *s = calloc(1, sizeof(*s));
 	uint64_t left = 0, visits = 0;
 
@@ -96,13 +146,11 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++) {
 		uint64_t before = left;
 
-		exercise(programs, pool, types[kind]);
-		left = settle(programs, s);
-		if (left > before)
-			log_debug(
-				"control: %llu selems or storages of a %s seen born and not seen freed",
-				(unsigned long long)(left - before), owner_kind_name(kind));
-		states[oracles[kind]] = judge(s->c.births[kind] && left == before, probe);
+		if (!programs_has_kind(programs, kind))
+			continue;
+		left = control_kind(programs, pool, places, kind, before, s);
+		states[snapshot_ledger_of(kind)] =
+			judge(s->c.births[kind] && left == before, probe);
 	}
 	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
 		visits += snapshot_visits(s, side, SOAK_LOCK_OK, SOAK_LOCK_OK) > 0;
@@ -110,8 +158,7 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 	/* Storages of a kind that is not followed would come between. */
 	states[ORACLE_STORAGE] =
 		judge(s->c.storage_births == s->c.storage_frees && s->c.storage_births &&
-			      states[ORACLE_LEDGER_SK] == ORACLE_LIVE &&
-			      states[ORACLE_LEDGER_TASK] == ORACLE_LIVE,
+			      all_ledgers_live(programs, states),
 		      probe);
 	states[ORACLE_OMEM] = judge(s->c.omem_checked > 0, probe);
 	/* The last callbacks free fields a moment after they were seen to free their selems. */
@@ -122,10 +169,8 @@ static void control_ledger(struct programs *programs, struct pool *pool, const s
 	}
 	states[ORACLE_FIELDS] =
 		programs_has_fields(programs) ? judge(fields_are_seen(s), probe) : ORACLE_ABSENT;
-	states[ORACLE_IDENTITY] = probe->nofail ? judge(s->c.identity_checked[SOAK_SK] &&
-								s->c.identity_checked[SOAK_TASK],
-							probe)
-						: ORACLE_ABSENT;
+	states[ORACLE_IDENTITY] =
+		probe->nofail ? judge(all_identities_checked(programs, s), probe) : ORACLE_ABSENT;
 	states[ORACLE_LIVENESS] = s->c.map_frees_done ? ORACLE_LIVE : ORACLE_BLIND;
 }
 
@@ -213,10 +258,10 @@ enum oracle_state control_maps(struct pool *pool)
 	return seen ? ORACLE_LIVE : forbidden ? ORACLE_ABSENT : ORACLE_BLIND;
 }
 
-void control_run(struct programs *programs, struct pool *pool, const struct probe *probe,
-		 struct kmsg *kmsg, enum oracle_state *states)
+void control_run(struct programs *programs, struct pool *pool, struct places *places,
+		 const struct probe *probe, struct kmsg *kmsg, enum oracle_state *states)
 {
-	control_ledger(programs, pool, probe, states);
+	control_ledger(programs, pool, places, probe, states);
 	states[ORACLE_VALUES] = control_values();
 	if (kmsg)
 		states[ORACLE_KERNEL_LOG] = control_kmsg(kmsg);
@@ -236,7 +281,7 @@ static void sieve_round(enum owner_type type, struct owner_maker *maker, struct 
 
 void control_sieve(void)
 {
-	struct owner_maker maker = OWNER_MAKER_INIT;
+	struct owner_maker maker = OWNER_MAKER_INIT(NULL);
 	struct rng rng = rng_for(2, 0, 0);
 
 	for (unsigned int i = 0; i < SIEVE_ROUNDS; i++) {

@@ -9,21 +9,23 @@
 #include "snapshot.h"
 
 struct kmsg;
+struct places;
 struct pool;
 struct reader;
 struct probe;
 struct programs;
 
-/*
- * Runs with the ledger attached and nothing else going on; takes a few grace periods. Sets
- * states[]. kmsg NULL: that oracle stays absent.
- */
 /* The oracles that look at values and maps from elsewhere. */
 enum oracle_state control_reader(struct pool *pool, struct reader *reader);
 enum oracle_state control_maps(struct pool *pool);
 
-void control_run(struct programs *programs, struct pool *pool, const struct probe *probe,
-		 struct kmsg *kmsg, enum oracle_state *states);
+/*
+ * Runs with the ledger attached and nothing else going on; takes a few grace periods. Sets
+ * states[]. The ledgers of kinds of owners that there are not here (programs_kinds()) stay absent.
+ * kmsg NULL: that oracle stays absent.
+ */
+void control_run(struct programs *programs, struct pool *pool, struct places *places,
+		 const struct probe *probe, struct kmsg *kmsg, enum oracle_state *states);
 
 /*
  * With the fill programs at work: makes and kills owners until addresses of residuals have had

@@ -499,11 +499,11 @@ static void print_memory(FILE *out, const struct findings *findings, const struc
 static void print_selem(FILE *out, const struct findings *findings, const struct soak_slot *slot)
 {
 	fprintf(out,
-		"Element\n      address       %#llx, %u bytes\n      owner         %#llx, a %s\n"
+		"Element\n      address       %#llx, %u bytes\n      owner         %#llx, %s\n"
 		"      storage       %#llx\n      map           id %u\n\n"
 		"History, from its birth at %.6f s of the kernel's monotonic clock\n",
-		slot->key, slot->elem_size, slot->owner, owner_kind_name(slot->kind), slot->storage,
-		slot->map_id, (double)slot->birth_ns / 1e9);
+		slot->key, slot->elem_size, slot->owner, owner_kind_phrase(slot->kind),
+		slot->storage, slot->map_id, (double)slot->birth_ns / 1e9);
 	fprintf(out, "%+13.3f ms  born\n", 0.0);
 	print_visits(out, findings, slot);
 	if (slot->flags & SOAK_FREED)
@@ -516,9 +516,9 @@ static void print_selem(FILE *out, const struct findings *findings, const struct
 static void print_storage(FILE *out, const struct soak_storage *storage)
 {
 	fprintf(out,
-		"bpf_local_storage\n      address       %#llx\n      owner         %#llx, a %s\n\n"
+		"bpf_local_storage\n      address       %#llx\n      owner         %#llx, %s\n\n"
 		"History, from its birth at %.6f s of the kernel's monotonic clock\n",
-		storage->key, storage->owner, owner_kind_name(storage->kind),
+		storage->key, storage->owner, owner_kind_phrase(storage->kind),
 		(double)storage->birth_ns / 1e9);
 	if (storage->destroy_ns)
 		fprintf(out, "%+13.3f ms  destroy() entered%s\n",
@@ -784,12 +784,12 @@ static char *replay_of(const struct findings *findings)
 static void print_object(FILE *out, const struct finding *f)
 {
 	if (f->slot)
-		fprintf(out, "           selem %#llx of a %s, %u bytes, map %u, owner %#llx\n",
-			f->slot->key, owner_kind_name(f->slot->kind), f->slot->elem_size,
+		fprintf(out, "           selem %#llx of %s, %u bytes, map %u, owner %#llx\n",
+			f->slot->key, owner_kind_phrase(f->slot->kind), f->slot->elem_size,
 			f->slot->map_id, f->slot->owner);
 	else if (f->storage)
-		fprintf(out, "           bpf_local_storage %#llx of a %s, owner %#llx\n",
-			f->storage->key, owner_kind_name(f->storage->kind), f->storage->owner);
+		fprintf(out, "           bpf_local_storage %#llx of %s, owner %#llx\n",
+			f->storage->key, owner_kind_phrase(f->storage->kind), f->storage->owner);
 	else if (f->suspect)
 		fprintf(out, "           object %#llx\n", f->suspect->object);
 	if (f->report)

@@ -64,9 +64,9 @@ static void log_history(const struct programs *programs, const struct soak_slot 
 			 seen.state, seen.map_pprev ? "still" : "not",
 			 seen.storage_pprev ? "still" : "not", seen.smap ? "set" : "NULL",
 			 seen.storage ? "set" : "NULL");
-	log_notice("%s: selem %#llx of a %s, %u bytes, map %u, owner %#llx: born, %s; %s; never "
+	log_notice("%s: selem %#llx of %s, %u bytes, map %u, owner %#llx: born, %s; %s; never "
 		   "freed; %s",
-		   what, slot->key, owner_kind_name(slot->kind), slot->elem_size, slot->map_id,
+		   what, slot->key, owner_kind_phrase(slot->kind), slot->elem_size, slot->map_id,
 		   slot->owner, visits[SOAK_DESTROY], visits[SOAK_MAP_FREE], memory);
 }
 
@@ -448,20 +448,17 @@ static void log_handed_over(const struct soak_slot *slot)
 
 	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
 		format_visit(visits[side], sizeof(visits[side]), side, &slot->visit[side]);
-	log_notice(
-		"example: selem %#llx of a %s, %u bytes, map %u: %s; %s; freed by %s, by cmpxchg "
-		"(%s fault)",
-		slot->key, owner_kind_name(slot->kind), slot->elem_size, slot->map_id,
-		visits[SOAK_MAP_FREE], visits[SOAK_DESTROY], free_name(slot->free_by),
-		fault_kind_name(fault_kind_worst(kinds_of(slot))));
+	log_notice("example: selem %#llx of %s, %u bytes, map %u: %s; %s; freed by %s, by cmpxchg "
+		   "(%s fault)",
+		   slot->key, owner_kind_phrase(slot->kind), slot->elem_size, slot->map_id,
+		   visits[SOAK_MAP_FREE], visits[SOAK_DESTROY], free_name(slot->free_by),
+		   fault_kind_name(fault_kind_worst(kinds_of(slot))));
 }
 
 /* Where a kernel frees in ways that we cannot see, what is left proves nothing. */
 static bool is_judged(const struct snapshot *s, unsigned int kind)
 {
-	enum oracle oracle = kind == SOAK_TASK ? ORACLE_LEDGER_TASK : ORACLE_LEDGER_SK;
-
-	return s->oracles[oracle] == ORACLE_LIVE;
+	return s->oracles[snapshot_ledger_of(kind)] == ORACLE_LIVE;
 }
 
 uint64_t ledger_judge(const struct programs *programs, bool verbose, struct findings *findings,
@@ -588,20 +585,31 @@ static void read_storages(const struct programs *programs, uint64_t now, struct 
 	}
 }
 
-uint64_t ledger_forgotten(const struct programs *programs)
+static uint64_t count_undestroyed(const struct programs *programs, unsigned int kinds, bool faulty)
 {
-	const struct soak_storage_set *slots;
+	const struct soak_storage_set *storages;
 	uint64_t ret = 0;
 	size_t n;
 
-	slots = programs_storages(programs, &n);
+	storages = programs_storages(programs, &n);
 	for (size_t i = 0; i < n * SOAK_WAYS; i++) {
-		const struct soak_storage *slot = &slots[i / SOAK_WAYS].slot[i % SOAK_WAYS];
+		const struct soak_storage *slot = &storages[i / SOAK_WAYS].slot[i % SOAK_WAYS];
 
-		ret += is_live(slot->flags) && !slot->destroy_ns && !slot->fault_kinds &&
-		       !(slot->flags & SOAK_DESTROYED);
+		ret += is_live(slot->flags) && (kinds & SOAK_KIND_BIT(slot->kind)) &&
+		       !slot->destroy_ns && !(slot->flags & SOAK_DESTROYED) &&
+		       (faulty || !slot->fault_kinds);
 	}
 	return ret;
+}
+
+uint64_t ledger_forgotten(const struct programs *programs, unsigned int kinds)
+{
+	return count_undestroyed(programs, kinds, false);
+}
+
+uint64_t ledger_undestroyed(const struct programs *programs, unsigned int kinds)
+{
+	return count_undestroyed(programs, kinds, true);
 }
 
 static void read_map_frees(const struct programs *programs, uint64_t now, struct snapshot *ret)

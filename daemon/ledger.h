@@ -24,10 +24,14 @@ void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 void ledger_read_tables(const struct programs *programs, struct snapshot *ret);
 
 /*
- * Storages that are alive, and whose owner's death was not heard of: none, when all owners are
- * dead. One of which a lock has failed is left to the judgement. Walks the storages.
+ * Storages of these kinds of owners (SOAK_KIND_BIT) that are alive, and whose owner's death was not
+ * heard of: none, when all owners are dead. One of which a lock has failed is left to the
+ * judgement. Walks the storages.
  */
-uint64_t ledger_forgotten(const struct programs *programs);
+uint64_t ledger_forgotten(const struct programs *programs, unsigned int kinds);
+
+/* The same with those of which a lock has failed. */
+uint64_t ledger_undestroyed(const struct programs *programs, unsigned int kinds);
 
 /* Is it the address of a selem or storage that was born and not freed? Walks the tables. */
 bool ledger_is_alive(const struct programs *programs, uint64_t address);

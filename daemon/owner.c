@@ -15,10 +15,12 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "places.h"
 #include "util.h"
 
 #define THREAD_STACK	 (64u << 10)
 #define LISTENER_ACCEPTS 16
+#define RARE_ONE_IN	 8
 
 /* include/uapi/linux/pidfd.h: a pidfd of a thread; kernels without it answer EINVAL. */
 #ifndef PIDFD_THREAD
@@ -33,7 +35,56 @@ struct owner_thread {
 
 enum soak_kind owner_kind(enum owner_type type)
 {
-	return type >= OWNER_THREAD ? SOAK_TASK : SOAK_SK;
+	if (type < OWNER_THREAD)
+		return SOAK_SK;
+	if (type < OWNER_CGROUP)
+		return SOAK_TASK;
+	return type == OWNER_CGROUP ? SOAK_CGROUP : SOAK_INODE;
+}
+
+enum soak_kind owner_draw_kind(unsigned int kinds, struct rng *rng)
+{
+	bool cgroups = kinds & SOAK_KIND_BIT(SOAK_CGROUP);
+	bool inodes = kinds & SOAK_KIND_BIT(SOAK_INODE);
+	bool rare = !rng_below(rng, RARE_ONE_IN), flip = rng_below(rng, 2);
+
+	if (!rare || (!cgroups && !inodes))
+		return flip ? SOAK_TASK : SOAK_SK;
+	if (cgroups && inodes)
+		return flip ? SOAK_INODE : SOAK_CGROUP;
+	return cgroups ? SOAK_CGROUP : SOAK_INODE;
+}
+
+enum owner_type owner_draw_type(const struct owner_maker *maker, enum soak_kind kind, bool lasting,
+				struct rng *rng)
+{
+	switch (kind) {
+	case SOAK_TASK:
+		return OWNER_THREAD + rng_below(rng, OWNER_CGROUP - OWNER_THREAD - lasting);
+	case SOAK_CGROUP:
+		return OWNER_CGROUP;
+	case SOAK_INODE:
+		if (!maker->places || !places_can_mount(maker->places))
+			return OWNER_MEMFD;
+		return OWNER_MEMFD + rng_below(rng, OWNER_TYPE_NR - OWNER_MEMFD);
+	default:
+		return OWNER_UDP + rng_below(rng, OWNER_THREAD - OWNER_UDP);
+	}
+}
+
+static int one_fd(struct owner *owner, int fd)
+{
+	owner->fds[0] = fd;
+	owner->n_fds = 1;
+	return 1;
+}
+
+static int two_fds(struct owner *owner, int a, int b)
+{
+	owner->fds[0] = a;
+	owner->fds[1] = b;
+	owner->n_fds = 2;
+	return 2;
 }
 
 static socklen_t loopback(bool v6, in_port_t port, struct sockaddr_storage *ret)
@@ -77,8 +128,7 @@ static int new_udp(struct owner *owner, bool v6, bool bound)
 		close(fd);
 		return r;
 	}
-	owner->fds[0] = fd;
-	return 1;
+	return one_fd(owner, fd);
 }
 
 static int listener_of(struct owner_maker *maker, bool v6)
@@ -131,19 +181,16 @@ static int new_tcp(struct owner_maker *maker, struct owner *owner, bool v6)
 		return -errno;
 	no_time_wait(client);
 	no_time_wait(server);
-	owner->fds[0] = TAKE_FD(client);
-	owner->fds[1] = TAKE_FD(server);
-	return 2;
+	return two_fds(owner, TAKE_FD(client), TAKE_FD(server));
 }
 
 static int new_unix(struct owner *owner, bool stream)
 {
-	if (socketpair(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0, owner->fds) <
-	    0) {
-		owner->fds[0] = owner->fds[1] = -1;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
-	}
-	return 2;
+	return two_fds(owner, fds[0], fds[1]);
 }
 
 static void *thread_main(void *arg)
@@ -238,11 +285,39 @@ static int new_vfork(void)
 	return 1;
 }
 
+static int new_cgroup(struct places *places, struct owner *owner)
+{
+	int fd = places_make_cgroup(places, &owner->number);
+
+	if (fd < 0)
+		return fd;
+	owner->places = places;
+	return one_fd(owner, fd);
+}
+
+static int new_file(struct owner *owner, int fd)
+{
+	return fd < 0 ? fd : one_fd(owner, fd);
+}
+
+static int new_tree(struct places *places, struct owner *owner)
+{
+	int tree = places_make_tree(places, owner->fds, OWNER_FDS);
+
+	if (tree < 0)
+		return tree;
+	owner->mount = tree;
+	owner->n_fds = OWNER_FDS;
+	return OWNER_FDS;
+}
+
 int owner_new(struct owner_maker *maker, enum owner_type type, struct rng *rng, struct owner *ret)
 {
 	bool flip = rng_below(rng, 2);
 
-	*ret = (struct owner){ .type = type, .fds = { -1, -1 }, .pidfd = -1 };
+	*ret = (struct owner){ .type = type, .pidfd = -1, .mount = -1 };
+	if (type >= OWNER_CGROUP && !maker->places)
+		return -EOPNOTSUPP;
 	switch (type) {
 	case OWNER_UDP:
 	case OWNER_UDP_BOUND:
@@ -259,6 +334,14 @@ int owner_new(struct owner_maker *maker, enum owner_type type, struct rng *rng, 
 		return new_clone3(ret);
 	case OWNER_VFORK:
 		return new_vfork();
+	case OWNER_CGROUP:
+		return new_cgroup(maker->places, ret);
+	case OWNER_MEMFD:
+		return new_file(ret, places_make_memfd());
+	case OWNER_FILE:
+		return new_file(ret, places_make_file(maker->places, flip));
+	case OWNER_TREE:
+		return new_tree(maker->places, ret);
 	default:
 		return -EINVAL;
 	}
@@ -283,9 +366,12 @@ void owner_kill(struct owner *owner)
 			;
 		owner->pid = 0;
 	}
-	for (unsigned int i = 0; i < 2; i++)
-		if (owner->fds[i] >= 0)
-			close(TAKE_FD(owner->fds[i]));
+	if (owner->places)
+		places_remove_cgroup(TAKE_PTR(owner->places), owner->number);
+	while (owner->n_fds)
+		close(owner->fds[--owner->n_fds]);
+	if (owner->mount >= 0)
+		close(TAKE_FD(owner->mount));
 	if (owner->pidfd >= 0)
 		close(TAKE_FD(owner->pidfd));
 }
@@ -294,9 +380,7 @@ int owner_key(const struct owner *owner, struct rng *rng)
 {
 	if (owner_kind(owner->type) == SOAK_TASK)
 		return owner->pidfd;
-	if (owner->fds[1] < 0)
-		return owner->fds[0];
-	return owner->fds[rng_below(rng, 2)];
+	return owner->n_fds ? owner->fds[rng_below(rng, owner->n_fds)] : -1;
 }
 
 void owner_touch(const struct owner *owner)
@@ -304,10 +388,19 @@ void owner_touch(const struct owner *owner)
 	struct sockaddr_storage address;
 	socklen_t len = sizeof(address);
 
-	if (owner_kind(owner->type) == SOAK_SK)
+	switch (owner_kind(owner->type)) {
+	case SOAK_SK:
 		getsockname(owner->fds[0], (struct sockaddr *)&address, &len);
-	else
+		break;
+	case SOAK_TASK:
 		getpgid(owner->gate ? owner->gate->tid : owner->pid);
+		break;
+	case SOAK_INODE:
+		fcntl(owner->fds[0], F_GETFD);
+		break;
+	default:
+		break;
+	}
 }
 
 void owner_maker_done(struct owner_maker *maker)

@@ -8,6 +8,7 @@
 
 #include "log.h"
 #include "map_ids.h"
+#include "owner.h"
 #include "rng.h"
 #include "util.h"
 
@@ -16,6 +17,9 @@
  * other operation fail with -ENOMEM, so no more than these are under way at once.
  */
 #define OUTSTANDING_MAX 24
+
+/* Of each shape for cgroups and inodes, which are few. */
+#define RARE_MAPS 2
 
 struct pool_slot {
 	pthread_rwlock_t lock;
@@ -37,10 +41,13 @@ struct pool {
 };
 
 /* Special fields cost more than the rest, and are to be a fraction of the load. */
-static unsigned int slots_of(const struct pool *pool, unsigned int shape)
+static unsigned int slots_of(const struct pool *pool, enum soak_kind kind, unsigned int shape)
 {
-	return shape >= SOAK_SHAPE_FIELDS ? MIN(pool->maps, (unsigned int)SOAK_MAPS_FIELDS)
-					  : pool->maps;
+	if (!programs_has_kind(pool->programs, kind))
+		return 0;
+	if (shape >= SOAK_SHAPE_FIELDS)
+		return MIN(pool->maps, (unsigned int)SOAK_MAPS_FIELDS);
+	return kind >= SOAK_CGROUP ? MIN(pool->maps, RARE_MAPS) : pool->maps;
 }
 
 static uint64_t outstanding(const struct pool *pool)
@@ -102,10 +109,10 @@ static void *rotate(void *arg)
 	for (uint64_t turn = 0; !__atomic_load_n(&pool->stop, __ATOMIC_ACQUIRE); turn++) {
 		struct rng rng = rng_for(pool->seed, UINT32_MAX, turn);
 
-		unsigned int kind = rng_below(&rng, SOAK_KIND_NR);
+		enum soak_kind kind = owner_draw_kind(programs_kinds(pool->programs), &rng);
 		unsigned int shape = rng_below(&rng, programs_shapes(pool->programs));
 
-		replace(pool, kind, shape, rng_below(&rng, slots_of(pool, shape)));
+		replace(pool, kind, shape, rng_below(&rng, slots_of(pool, kind, shape)));
 		sleep_ns(pool->pause_ns);
 	}
 	return NULL;
@@ -115,7 +122,7 @@ int pool_refill(struct pool *pool)
 {
 	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
 		for (unsigned int shape = 0; shape < programs_shapes(pool->programs); shape++)
-			for (unsigned int i = 0; i < slots_of(pool, shape); i++) {
+			for (unsigned int i = 0; i < slots_of(pool, kind, shape); i++) {
 				int r = replace(pool, kind, shape, i);
 
 				if (r < 0)
@@ -176,7 +183,7 @@ void pool_clear(struct pool *pool)
 {
 	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
 		for (unsigned int shape = 0; shape < programs_shapes(pool->programs); shape++)
-			for (unsigned int i = 0; i < slots_of(pool, shape); i++) {
+			for (unsigned int i = 0; i < slots_of(pool, kind, shape); i++) {
 				struct pool_slot *slot = &pool->slots[kind][shape][i];
 
 				if (slot->fd < 0)
@@ -196,9 +203,15 @@ void pool_free(struct pool *pool)
 	free(pool);
 }
 
+static struct pool_slot *slot_at(struct pool *pool, enum soak_kind kind, unsigned int shape,
+				 unsigned int index)
+{
+	return &pool->slots[kind][shape][index % MAX(slots_of(pool, kind, shape), 1u)];
+}
+
 int pool_get(struct pool *pool, enum soak_kind kind, unsigned int shape, unsigned int index)
 {
-	struct pool_slot *slot = &pool->slots[kind][shape][index % slots_of(pool, shape)];
+	struct pool_slot *slot = slot_at(pool, kind, shape, index);
 
 	if (pthread_rwlock_tryrdlock(&slot->lock))
 		return -EBUSY;
@@ -210,7 +223,7 @@ int pool_get(struct pool *pool, enum soak_kind kind, unsigned int shape, unsigne
 
 void pool_put(struct pool *pool, enum soak_kind kind, unsigned int shape, unsigned int index)
 {
-	pthread_rwlock_unlock(&pool->slots[kind][shape][index % slots_of(pool, shape)].lock);
+	pthread_rwlock_unlock(&slot_at(pool, kind, shape, index)->lock);
 }
 
 uint64_t pool_created(const struct pool *pool)

@@ -122,7 +122,9 @@ static void prober_done(struct prober *p)
 int probe_run(const char *module, struct probe *ret)
 {
 	struct probe probe = { 0 };
-	_cleanup_(prober_done) struct prober p = { .probe = &probe, .module = module };
+	_cleanup_(prober_done) struct prober p = { .probe = &probe,
+						   .module = module,
+						   .lsm = PROBE_UNKNOWN };
 	struct utsname uts;
 	int r;
 
@@ -151,6 +153,8 @@ void probe_free(struct probe *probe)
 	for (size_t i = 0; i < probe->n_items; i++)
 		free(probe->items[i].detail);
 	free(probe->items);
+	for (size_t i = 0; i < SOAK_KIND_NR; i++)
+		free(probe->no_kind[i]);
 	for (size_t i = 0; i < probe->n_modes; i++)
 		free(probe->modes[i].missing);
 	*probe = (struct probe){ 0 };

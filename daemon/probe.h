@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "bpf/soak_abi.h"
+
 /* Answers to "is this usable?" */
 enum probe_answer {
 	PROBE_NO,
@@ -44,6 +46,9 @@ struct probe {
 	char cpu_model[64]; /* "queued, MODEL" or "tas, MODEL"; MODEL when it cannot be told */
 	bool nofail;	    /* bpf_selem_unlink_nofail() exists and can be traced */
 	bool lsm_bpf;	    /* "bpf" is in the active LSM list */
+	/* Kinds of owners whose storage this kernel has (SOAK_KIND_BIT), and why not the others. */
+	unsigned int kinds;
+	char *no_kind[SOAK_KIND_NR];
 	bool panic_on_warn;
 	bool hypervisor; /* the CPUID bit is set */
 	bool tas;	 /* rqspinlock takes the test-and-set path, as far as can be told */

@@ -45,13 +45,60 @@ static void ask_maps(struct prober *p)
 	p->group = "maps";
 	f->bpf_error = add_map(p, "array", probe_map_array());
 	f->mmapable_error = add_map(p, "memory-mapped array", probe_map_mmapable());
-	f->sk_storage_error = add_map(p, "socket storage", probe_map_storage(false));
-	f->task_storage_error = add_map(p, "task storage", probe_map_storage(true));
+	f->sk_storage_error = add_map(p, "socket storage", probe_map_storage(SOAK_SK));
+	f->task_storage_error = add_map(p, "task storage", probe_map_storage(SOAK_TASK));
 	f->array_of_maps_error =
-		add_map(p, "array of socket storages", probe_map_array_of_storage(false));
-	task_error = add_map(p, "array of task storages", probe_map_array_of_storage(true));
+		add_map(p, "array of socket storages", probe_map_array_of_storage(SOAK_SK));
+	task_error = add_map(p, "array of task storages", probe_map_array_of_storage(SOAK_TASK));
 	if (!f->array_of_maps_error)
 		f->array_of_maps_error = task_error;
+	p->probe->kinds = SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK);
+}
+
+/* A kind of storage that a run can do without. */
+static void add_kind(struct prober *p, enum soak_kind kind, const char *name,
+		     enum probe_answer answer, const char *why)
+{
+	if (answer == PROBE_YES) {
+		p->probe->kinds |= SOAK_KIND_BIT(kind);
+		prober_add(p, name, answer, "made and closed");
+		return;
+	}
+	prober_add(p, name, answer, "%s", why);
+	p->probe->no_kind[kind] = format("%s", why);
+	if (!p->probe->no_kind[kind])
+		p->error = -ENOMEM;
+}
+
+static void try_kind(struct prober *p, enum soak_kind kind, const char *name)
+{
+	int r = probe_map_storage(kind) ?: probe_map_array_of_storage(kind);
+	char why[160];
+
+	if (r == -EINVAL)
+		snprintf(why, sizeof(why), "this kernel knows no such maps");
+	else
+		snprintf(why, sizeof(why), "such maps cannot be made: %s%s", strerror(-r),
+			 refusal_hint(p, r));
+	add_kind(p, kind, name, answer_of(r), why);
+}
+
+/*
+ * A kernel that knows inode storage, but was booted without bpf among its LSMs, has no room for it
+ * in its inodes. Recent ones refuse the map (inode_storage_map_alloc(),
+ * kernel/bpf/bpf_inode_storage.c); older ones would write to what is another LSM's.
+ */
+static void ask_kinds(struct prober *p)
+{
+	p->group = "storage of other owners";
+	try_kind(p, SOAK_CGROUP, "cgroup storage");
+	if (p->lsm == PROBE_YES)
+		try_kind(p, SOAK_INODE, "inode storage");
+	else
+		add_kind(p, SOAK_INODE, "inode storage", p->lsm,
+			 p->lsm == PROBE_NO
+				 ? "\"bpf\" is not among the LSMs: boot with it in lsm="
+				 : "it cannot be told whether \"bpf\" is among the LSMs");
 }
 
 static void add_hook(struct prober *p, const char *name, int error, const char *why)
@@ -76,6 +123,7 @@ static void ask_lsm(struct prober *p)
 	}
 	/* The list of LSMs may be unreadable; a program that ran is proof. */
 	p->probe->lsm_bpf = ran;
+	p->lsm = prober_answer(ran);
 	if (ran)
 		prober_add(p, "lsm/socket_post_create", PROBE_YES,
 			   "attached, ran for a new socket, detached");
@@ -114,6 +162,7 @@ void prober_bpf(struct prober *p)
 {
 	ask_maps(p);
 	ask_hooks(p);
+	ask_kinds(p);
 }
 
 static enum probe_answer out_of_line(const struct prober *p, const struct symbol *symbol)

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "programs.h"
 #include "util.h"
 
 #define LOG_SIZE	  4096
@@ -263,7 +264,7 @@ int probe_map_mmapable(void)
 }
 
 /* Storage maps want BTF for key and value; an int serves as both. Returns a descriptor. */
-static int make_storage(bool task)
+static int make_storage(enum soak_kind kind)
 {
 	_cleanup_(btf_freep) struct btf *btf = btf__new_empty();
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
@@ -286,21 +287,20 @@ static int make_storage(bool task)
 	opts.btf_fd = (__u32)btf_fd;
 	opts.btf_key_type_id = (__u32)id;
 	opts.btf_value_type_id = (__u32)id;
-	return bpf_map_create(task ? BPF_MAP_TYPE_TASK_STORAGE : BPF_MAP_TYPE_SK_STORAGE, MAP_NAME,
-			      4, 4, 0, &opts);
+	return bpf_map_create(programs_map_type(kind), MAP_NAME, 4, 4, 0, &opts);
 }
 
-int probe_map_storage(bool task)
+int probe_map_storage(enum soak_kind kind)
 {
-	_cleanup_close_ int fd = make_storage(task);
+	_cleanup_close_ int fd = make_storage(kind);
 
 	return MIN(fd, 0);
 }
 
-int probe_map_array_of_storage(bool task)
+int probe_map_array_of_storage(enum soak_kind kind)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts);
-	_cleanup_close_ int inner = make_storage(task), outer = -1;
+	_cleanup_close_ int inner = make_storage(kind), outer = -1;
 
 	if (inner < 0)
 		return inner;

@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#include "bpf/soak_abi.h"
+
 struct btf;
 
 /* The kernel's own BTF. Returns 0 or -errno. */
@@ -34,8 +36,8 @@ int probe_attach_lsm_socket(const struct btf *btf, bool *ret_ran, char **ret_why
 /* Return 0 or -errno. */
 int probe_map_array(void);
 int probe_map_mmapable(void);
-int probe_map_storage(bool task);	   /* BPF_MAP_TYPE_TASK_STORAGE, else SK_STORAGE */
-int probe_map_array_of_storage(bool task); /* as the inner map of an ARRAY_OF_MAPS */
+int probe_map_storage(enum soak_kind kind);	     /* of that kind of owner */
+int probe_map_array_of_storage(enum soak_kind kind); /* as the inner map of an ARRAY_OF_MAPS */
 
 /*
  * The kernel drops a detached program some grace periods later. Waits until those of this process

@@ -33,6 +33,8 @@ const struct probe_function probe_functions[PROBE_FUNCTION_NR] = {
 	{ "bpf_selem_free_rcu", false },
 	{ "bpf_local_storage_free_rcu", false },
 	{ "bpf_task_storage_free", false },
+	{ "bpf_cgrp_storage_free", false },
+	{ "bpf_inode_storage_free", false },
 	{ "bpf_selem_unlink_storage_nolock", false },
 	{ "__bpf_local_storage_insert_cache", false },
 	{ "bpf_selem_link_map", false },

@@ -18,7 +18,7 @@ struct probe_function {
 	bool required; /* by every mode that injects */
 };
 
-#define PROBE_FUNCTION_NR 21
+#define PROBE_FUNCTION_NR 23
 
 extern const struct probe_function probe_functions[PROBE_FUNCTION_NR];
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "cgroup.h"
 #include "probe_bpf.h"
 #include "prober.h"
 
@@ -101,7 +102,8 @@ static void ask_lsms(struct prober *p)
 	chomp(list);
 	p->probe->lsm_bpf = list_has(list, ",", "bpf");
 	prober_add(p, "LSM list", PROBE_VALUE, "%s", list);
-	prober_add_plain(p, "bpf among the LSMs", prober_answer(p->probe->lsm_bpf));
+	p->lsm = prober_answer(p->probe->lsm_bpf);
+	prober_add_plain(p, "bpf among the LSMs", p->lsm);
 }
 
 void prober_kernel(struct prober *p)
@@ -308,7 +310,8 @@ void prober_capabilities(struct prober *p)
 		{ "CAP_SYS_MODULE", CAP_SYS_MODULE,
 		  "loading rqspinlock_fault, unless it is loaded already" },
 		{ "CAP_SYS_ADMIN", CAP_SYS_ADMIN,
-		  "seeing that no BPF program of a check stays behind" },
+		  "seeing that no BPF program of a check stays behind; files on private file "
+		  "systems" },
 	};
 	_cleanup_(cap_freep) cap_t caps = cap_get_proc();
 
@@ -336,6 +339,20 @@ static void add_mount(struct prober *p, const char *type, const char *path, bool
 		prober_add(p, type, PROBE_NO, "mount -t %s %s %s", type, type, path);
 }
 
+/* Below which a run makes cgroups; whether it really can it finds out by making one. */
+static void ask_cgroup(struct prober *p)
+{
+	_cleanup_free_ char *dir = NULL, *why = NULL;
+	int r = cgroup_find(&dir, &why);
+
+	if (r < 0)
+		prober_add(p, "own cgroup", PROBE_NO, "%s", why ? why : strerror(-r));
+	else if (access(dir, W_OK) < 0)
+		prober_add(p, "own cgroup", PROBE_NO, "%s: %s", dir, strerror(errno));
+	else
+		prober_add(p, "own cgroup", PROBE_YES, "%s", dir);
+}
+
 static void ask_mounts(struct prober *p)
 {
 	bool tracefs = is_mounted("/sys/kernel/tracing", TRACEFS_MAGIC);
@@ -344,6 +361,7 @@ static void ask_mounts(struct prober *p)
 	add_mount(p, "debugfs", "/sys/kernel/debug", p->debugfs);
 	add_mount(p, "tracefs", "/sys/kernel/tracing", tracefs);
 	add_mount(p, "securityfs", "/sys/kernel/security", p->securityfs);
+	ask_cgroup(p);
 }
 
 enum probe_answer prober_debugfs_has(const struct prober *p, const char *path)

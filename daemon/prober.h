@@ -27,8 +27,9 @@ struct prober {
 	struct kconfig *kconfig; /* NULL: not to be had */
 	struct btf *btf;	 /* NULL: not to be had */
 	struct symbol symbols[PROBER_SYMBOLS];
-	int kallsyms_error;  /* 0 or -errno */
-	int traceable_error; /* of available_filter_functions */
+	int kallsyms_error;    /* 0 or -errno */
+	int traceable_error;   /* of available_filter_functions */
+	enum probe_answer lsm; /* is bpf one of them? */
 	bool debugfs;
 	bool securityfs;
 };

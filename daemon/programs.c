@@ -17,7 +17,10 @@
 #include "soak.skel.h"
 #include "util.h"
 
-#define LINKS_MAX 64
+#define LINKS_MAX 96
+
+/* BPF_MAP_TYPE_CGRP_STORAGE, newer than the headers that we build with (6.2). */
+#define MAP_TYPE_CGRP_STORAGE 32
 
 /*
  * Both copies are skipped at once when two tasks were preempted in them on one CPU: 13 times in 5
@@ -91,6 +94,8 @@ static const struct part_program part_programs[] = {
 	{ "fields_trace_exit", PART_LEDGER, false, 0 },
 	{ "identity_sk", PART_LEDGER, false, 0 },
 	{ "identity_task", PART_LEDGER, false, 0 },
+	{ "identity_cgroup", PART_LEDGER, false, 0 },
+	{ "identity_inode", PART_LEDGER, false, 0 },
 	{ "uncharge_exit", PART_LEDGER, false, 0 },
 	{ "update_exit", PART_LEDGER, false, 0 },
 	{ "unlink_exit", PART_LEDGER, false, 0 },
@@ -100,10 +105,16 @@ static const struct part_program part_programs[] = {
 	{ "fill_task", PART_FILL, true, 0 },
 	{ "touch_sk", PART_FILL, false, 0 },
 	{ "touch_task", PART_FILL, false, 0 },
+	{ "fill_cgroup", PART_FILL, false, 0 },
+	{ "fill_inode", PART_FILL, false, 0 },
+	{ "touch_inode", PART_FILL, false, 0 },
 	{ "fill_sk_fields", PART_FILL, false, 0 },
 	{ "fill_task_fields", PART_FILL, false, 0 },
 	{ "touch_sk_fields", PART_FILL, false, 0 },
 	{ "touch_task_fields", PART_FILL, false, 0 },
+	{ "fill_cgroup_fields", PART_FILL, false, 0 },
+	{ "fill_inode_fields", PART_FILL, false, 0 },
+	{ "touch_inode_fields", PART_FILL, false, 0 },
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_pinned", PART_STALL, false, 0 },
@@ -113,17 +124,36 @@ static const struct part_program part_programs[] = {
 #define PAIRS_MAX 14
 
 /* Programs and maps of the special fields. */
-static const char *const fields_programs[] = { "fill_sk_fields",   "fill_task_fields",
-					       "touch_sk_fields",  "touch_task_fields",
-					       "fields_a",	   "fields_b",
-					       "fields_trace_exit" };
-static const char *const fields_maps[] = { "sk_field", "sk_fields", "task_field", "task_fields",
-					   "sk_ref",   "sk_refs",   "task_ref",	  "task_refs" };
+static const char *const fields_programs[] = {
+	"fill_sk_fields",     "fill_task_fields",  "touch_sk_fields",	 "touch_task_fields",
+	"fill_cgroup_fields", "fill_inode_fields", "touch_inode_fields", "fields_a",
+	"fields_b",	      "fields_trace_exit",
+};
+
+/* Programs of which the kind of owner is not in every kernel. */
+static const struct {
+	const char *name;
+	enum soak_kind kind;
+} kind_programs[] = {
+	{ "identity_cgroup", SOAK_CGROUP },    { "fill_cgroup", SOAK_CGROUP },
+	{ "fill_cgroup_fields", SOAK_CGROUP }, { "identity_inode", SOAK_INODE },
+	{ "fill_inode", SOAK_INODE },	       { "touch_inode", SOAK_INODE },
+	{ "fill_inode_fields", SOAK_INODE },   { "touch_inode_fields", SOAK_INODE },
+};
 
 static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium", "value_large",
 						      "value_fields", "value_ref" };
 static const size_t value_sizes[SOAK_SHAPES] = { SOAK_SIZE_SMALL, SOAK_SIZE_MEDIUM, SOAK_SIZE_LARGE,
 						 SOAK_SIZE_FIELDS, SOAK_SIZE_REF };
+
+/* A pattern; the array of such maps has an "s" behind its name. */
+static const char *const fill_maps[SOAK_KIND_NR][SOAK_SHAPES] = {
+	[SOAK_SK] = { "sk_small", "sk_medium", "sk_large", "sk_field", "sk_ref" },
+	[SOAK_TASK] = { "task_small", "task_medium", "task_large", "task_field", "task_ref" },
+	[SOAK_CGROUP] = { "cgroup_small", "cgroup_medium", "cgroup_large", "cgroup_field",
+			  "cgroup_ref" },
+	[SOAK_INODE] = { "inode_small", "inode_medium", "inode_large", "inode_field", "inode_ref" },
+};
 
 struct programs {
 	struct soak_bpf *skel;
@@ -138,12 +168,17 @@ struct programs {
 	size_t n_sets, n_storage_sets;
 	size_t cpus;
 	bool ledger;
-	bool fields; /* values with special fields */
+	unsigned int extras;
+	unsigned int kinds;
 	int key_type;
 	int value_type[SOAK_SHAPES];
 };
 
-/* While special fields are tried a refusal is an answer, not a complaint. */
+/* What a kernel may refuse, and what then is done without. */
+#define EXTRA_FIELDS (1u << 0) /* values with special fields */
+#define EXTRA_FILLS  (1u << 1) /* programs that fill cgroups and inodes: bpf(2) does so as well */
+
+/* While these are tried a refusal is an answer, not a complaint. */
 static bool trying;
 
 /* A refused program comes with the verifier's log, many lines in one message. */
@@ -204,10 +239,39 @@ static void choose_fields(struct programs *p, const struct btf *vmlinux)
 {
 	if (!kernel_has(vmlinux, "bpf_cpumask_create") ||
 	    !kernel_has(vmlinux, "bpf_selem_unlink_nofail"))
-		p->fields = false;
-	for (size_t i = 0; i < ARRAY_SIZE(fields_maps); i++)
-		bpf_map__set_autocreate(bpf_object__find_map_by_name(p->skel->obj, fields_maps[i]),
-					p->fields);
+		p->extras &= ~EXTRA_FIELDS;
+}
+
+static bool is_of_kinds(const struct programs *p, const struct part_program *entry)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kind_programs); i++) {
+		if (strcmp(entry->name, kind_programs[i].name))
+			continue;
+		return programs_has_kind(p, kind_programs[i].kind) &&
+		       (entry->part != PART_FILL || (p->extras & EXTRA_FILLS));
+	}
+	return true;
+}
+
+static struct bpf_map *find_map(const struct programs *p, const char *pattern, const char *suffix)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s%s", pattern, suffix);
+	return bpf_object__find_map_by_name(p->skel->obj, name);
+}
+
+/* The arrays of maps, and their patterns, which libbpf makes as well. */
+static void choose_maps(struct programs *p)
+{
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		for (unsigned int shape = 0; shape < SOAK_SHAPES; shape++) {
+			bool create = programs_has_kind(p, kind) && shape < programs_shapes(p);
+			const char *pattern = fill_maps[kind][shape];
+
+			bpf_map__set_autocreate(find_map(p, pattern, ""), create);
+			bpf_map__set_autocreate(find_map(p, pattern, "s"), create);
+		}
 }
 
 /*
@@ -255,6 +319,7 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 		  btf__find_by_name_kind(vmlinux, "__bpf_selem_free_trace_rcu", BTF_KIND_FUNC) > 0;
 	p->skel->rodata->frees_are_chained = chained;
 	choose_fields(p, vmlinux);
+	choose_maps(p);
 	for (size_t i = 0; i < ARRAY_SIZE(part_programs); i++) {
 		const struct part_program *entry = &part_programs[i];
 		struct bpf_program *prog;
@@ -264,7 +329,8 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 		if (!prog)
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
-		       (p->fields || !is_of_fields(entry->name));
+		       is_of_kinds(p, entry) &&
+		       (programs_has_fields(p) || !is_of_fields(entry->name));
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
 			load = load && chained;
@@ -347,7 +413,7 @@ static int introduce(struct programs *p)
 	return p->skel->bss->control.tgid ? 0 : -ESRCH;
 }
 
-static int load(const struct programs_options *options, bool fields, struct programs **ret)
+static int load(const struct programs_options *options, unsigned int extras, struct programs **ret)
 {
 	struct programs *p = calloc(1, sizeof(*p));
 	int r;
@@ -365,18 +431,19 @@ static int load(const struct programs_options *options, bool fields, struct prog
 		goto fail;
 	}
 	p->ledger = options->ledger;
-	p->fields = fields;
+	p->extras = extras;
+	p->kinds = options->kinds;
 	r = choose_programs(p, options);
-	if (!r && p->fields)
+	if (!r && programs_has_fields(p))
 		r = tag_reference(bpf_object__btf(p->skel->obj));
 	if (!r)
 		r = size_tables(p, options);
 	if (r)
 		goto fail;
-	trying = p->fields;
+	trying = p->extras;
 	r = soak_bpf__load(p->skel);
 	trying = false;
-	if (r && p->fields) {
+	if (r && p->extras) {
 		programs_free(p);
 		return -EOPNOTSUPP;
 	}
@@ -400,25 +467,40 @@ fail:
 	return r;
 }
 
-/* Whether this kernel takes special fields is found out by trying. */
+/* What this kernel takes is found out by trying. */
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
-	int r = load(options, true, ret);
+	unsigned int extras = EXTRA_FIELDS | EXTRA_FILLS;
+	int r;
 
-	if (r != -EOPNOTSUPP)
-		return r;
-	log_info("this kernel refuses values with special fields (--verbose shows why)");
-	return load(options, false, ret);
+	if (!(options->kinds & ~(SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK))))
+		extras = EXTRA_FIELDS;
+	while ((r = load(options, extras, ret)) == -EOPNOTSUPP && extras) {
+		extras = extras & EXTRA_FILLS ? extras & ~EXTRA_FILLS : extras & ~EXTRA_FIELDS;
+		log_info("this kernel refuses programs that the run can do without (--verbose "
+			 "shows why)");
+	}
+	return r;
 }
 
 bool programs_has_fields(const struct programs *p)
 {
-	return p->fields;
+	return p->extras & EXTRA_FIELDS;
 }
 
 unsigned int programs_shapes(const struct programs *p)
 {
-	return p->fields ? SOAK_SHAPES : SOAK_SHAPE_FIELDS;
+	return programs_has_fields(p) ? SOAK_SHAPES : SOAK_SHAPE_FIELDS;
+}
+
+unsigned int programs_kinds(const struct programs *p)
+{
+	return p->kinds;
+}
+
+bool programs_has_kind(const struct programs *p, enum soak_kind kind)
+{
+	return p->kinds & SOAK_KIND_BIT(kind);
 }
 
 static int attach_one(struct programs *p, const struct part_program *entry)
@@ -629,6 +711,18 @@ size_t programs_value_size(unsigned int shape)
 	return value_sizes[shape];
 }
 
+unsigned int programs_map_type(enum soak_kind kind)
+{
+	static const unsigned int types[SOAK_KIND_NR] = {
+		[SOAK_SK] = BPF_MAP_TYPE_SK_STORAGE,
+		[SOAK_TASK] = BPF_MAP_TYPE_TASK_STORAGE,
+		[SOAK_CGROUP] = MAP_TYPE_CGRP_STORAGE,
+		[SOAK_INODE] = BPF_MAP_TYPE_INODE_STORAGE,
+	};
+
+	return types[kind];
+}
+
 int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
 {
 	static unsigned int serial;
@@ -644,28 +738,15 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	opts.btf_value_type_id = (uint32_t)p->value_type[shape];
 	snprintf(name, sizeof(name), SOAK_MAP_PREFIX "%x",
 		 __atomic_fetch_add(&serial, 1, __ATOMIC_RELAXED) & 0xffffff);
-	fd = bpf_map_create(kind == SOAK_SK ? BPF_MAP_TYPE_SK_STORAGE : BPF_MAP_TYPE_TASK_STORAGE,
-			    name, sizeof(int), (uint32_t)value_sizes[shape], 0, &opts);
+	fd = bpf_map_create(programs_map_type(kind), name, sizeof(int),
+			    (uint32_t)value_sizes[shape], 0, &opts);
 	return fd < 0 ? -errno : fd;
-}
-
-static const struct bpf_map *outer_map(const struct programs *p, enum soak_kind kind,
-				       unsigned int shape)
-{
-	const struct bpf_map *maps[SOAK_KIND_NR][SOAK_SHAPES] = {
-		{ p->skel->maps.sk_smalls, p->skel->maps.sk_mediums, p->skel->maps.sk_larges,
-		  p->skel->maps.sk_fields, p->skel->maps.sk_refs },
-		{ p->skel->maps.task_smalls, p->skel->maps.task_mediums, p->skel->maps.task_larges,
-		  p->skel->maps.task_fields, p->skel->maps.task_refs },
-	};
-
-	return maps[kind][shape];
 }
 
 int programs_set_fill(const struct programs *p, enum soak_kind kind, unsigned int shape,
 		      unsigned int slot, int fd)
 {
-	int outer = bpf_map__fd(outer_map(p, kind, shape)), r;
+	int outer = bpf_map__fd(find_map(p, fill_maps[kind][shape], "s")), r;
 
 	r = fd < 0 ? bpf_map_delete_elem(outer, &slot) : bpf_map_update_elem(outer, &slot, &fd, 0);
 	return r < 0 ? -errno : 0;

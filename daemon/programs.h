@@ -30,7 +30,8 @@ struct programs_options {
 	uint64_t slots; /* selem slots of the ledger, a power of two, at least 64 */
 	bool ledger;
 	bool stall;
-	bool lsm; /* "bpf" is an active LSM */
+	bool lsm;	    /* "bpf" is an active LSM */
+	unsigned int kinds; /* of owners that there are here: SOAK_KIND_BIT */
 };
 
 /* Opens and loads. Returns 0 or -errno, having said what the kernel refused. */
@@ -41,6 +42,10 @@ bool programs_has_fields(const struct programs *programs);
 
 /* How many shapes of values there are. */
 unsigned int programs_shapes(const struct programs *programs);
+
+/* Of which kinds of owners maps can be made: the options'. */
+unsigned int programs_kinds(const struct programs *programs);
+bool programs_has_kind(const struct programs *programs, enum soak_kind kind);
 
 /*
  * Attaches a part. Returns 0, or -errno when a program that the part cannot do without did not
@@ -92,6 +97,9 @@ void programs_misses(const struct programs *programs, uint64_t frees, uint64_t b
 
 /* Bytes of the shared tables: mapped into this process, charged to it, apart from its own RSS. */
 size_t programs_mapped_bytes(const struct programs *programs);
+
+/* enum bpf_map_type of maps for one kind of owner. */
+unsigned int programs_map_type(enum soak_kind kind);
 
 /* A new storage map of one shape; the caller closes the fd. Returns the fd or -errno. */
 int programs_new_map(const struct programs *programs, enum soak_kind kind, unsigned int shape);

@@ -112,13 +112,29 @@ static void print_selems(FILE *out, const struct result *result)
 		by[0], by[1], by[2], json_number_at(freed, "by_cmpxchg"));
 }
 
+/* A report by an older daemon knows fewer kinds. */
+static void print_owners(FILE *out, const struct result *result)
+{
+	const char *separator = " (";
+	char key[64];
+
+	row(out, "owners");
+	fprintf(out, "%" PRIu64, result_number(result, "owners"));
+	for (unsigned int i = 0; i < SOAK_KIND_NR; i++) {
+		snprintf(key, sizeof(key), "owners_by_kind.%s", owner_kind_name(i));
+		if (!result_get(result, key))
+			continue;
+		fprintf(out, "%s%s %" PRIu64, separator, owner_kind_name(i),
+			result_number(result, key));
+		separator = ", ";
+	}
+	fprintf(out, "%s, %.0f/s\n", *separator == ',' ? ")" : "",
+		rate(result_number(result, "owners"), result));
+}
+
 static void print_population(FILE *out, const struct result *result)
 {
-	row(out, "owners");
-	fprintf(out, "%" PRIu64 " (socket %" PRIu64 ", task %" PRIu64 "), %.0f/s\n",
-		result_number(result, "owners"), result_number(result, "owners_by_kind.socket"),
-		result_number(result, "owners_by_kind.task"),
-		rate(result_number(result, "owners"), result));
+	print_owners(out, result);
 	print_selems(out, result);
 	if (result_get(result, "storages")) {
 		row(out, "storages");

@@ -306,14 +306,16 @@ static void put_alive(struct doc *d, struct json_object *root, const struct snap
 
 static void put_births(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
-	struct json_object *born, *owners, *freed;
+	struct json_object *born, *owners, *freed, *freed_of;
 
 	put_number(d, root, "born", snapshot_births(s));
 	born = put_object(d, root, "born_by_owner");
 	put_number(d, root, "owners", snapshot_owners(s));
+	freed_of = put_object(d, root, "freed_by_owner");
 	owners = put_object(d, root, "owners_by_kind");
 	for (unsigned int i = 0; i < SOAK_KIND_NR; i++) {
 		put_number(d, born, owner_kind_name(i), s->c.births[i]);
+		put_number(d, freed_of, owner_kind_name(i), s->c.frees_of[i]);
 		put_number(d, owners, owner_kind_name(i), s->owners_by_kind[i]);
 	}
 	freed = put_object(d, root, "freed");
@@ -484,8 +486,7 @@ static void put_checks(struct doc *d, struct json_object *root, const struct sna
 	put_number(d, checks, "references_stored", s->c.refs_stored);
 	put_number(d, checks, "references_taken", s->c.refs_taken);
 	put_number(d, checks, "references_released", s->c.refs_taken + s->c.refs_freed);
-	put_number(d, checks, "identities",
-		   s->c.identity_checked[SOAK_SK] + s->c.identity_checked[SOAK_TASK]);
+	put_number(d, checks, "identities", snapshot_identities(s));
 	put_number(d, checks, "values_read_by_workers", s->syscall_lookups);
 	put_number(d, checks, "values_read_by_programs", s->c.values_read);
 	put_number(d, checks, "values_read_elsewhere", s->reader_lookups);
@@ -845,9 +846,11 @@ static void print_run(FILE *out, const struct snapshot *s)
 static void print_population(FILE *out, const struct snapshot *s)
 {
 	row(out, "owners");
-	fprintf(out, "%" PRIu64 " (socket %" PRIu64 ", task %" PRIu64 "), %.0f/s\n",
-		snapshot_owners(s), s->owners_by_kind[SOAK_SK], s->owners_by_kind[SOAK_TASK],
-		rate(snapshot_owners(s), s->elapsed_ns));
+	fprintf(out, "%" PRIu64 " (", snapshot_owners(s));
+	for (unsigned int i = 0; i < SOAK_KIND_NR; i++)
+		fprintf(out, "%s%s %" PRIu64, i ? ", " : "", owner_kind_name(i),
+			s->owners_by_kind[i]);
+	fprintf(out, "), %.0f/s\n", rate(snapshot_owners(s), s->elapsed_ns));
 	row(out, "selems");
 	fprintf(out, "born %" PRIu64 ", freed %" PRIu64 ", live %" PRIu64 ", %.0f/s\n",
 		snapshot_births(s), snapshot_frees(s), s->live_selems,

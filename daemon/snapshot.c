@@ -73,6 +73,8 @@ _Static_assert(ARRAY_SIZE(miss_names) == MISS_NR, "a miss has no name");
 static const char *const oracle_names[] = {
 	[ORACLE_LEDGER_SK] = "ledger_socket",
 	[ORACLE_LEDGER_TASK] = "ledger_task",
+	[ORACLE_LEDGER_CGROUP] = "ledger_cgroup",
+	[ORACLE_LEDGER_INODE] = "ledger_inode",
 	[ORACLE_STORAGE] = "storage",
 	[ORACLE_VISITS] = "visits",
 	[ORACLE_OMEM] = "omem",
@@ -87,6 +89,10 @@ static const char *const oracle_names[] = {
 	[ORACLE_HELD] = "held",
 };
 _Static_assert(ARRAY_SIZE(oracle_names) == ORACLE_NR, "an oracle has no name");
+_Static_assert(ORACLE_LEDGER_TASK == ORACLE_LEDGER_SK + (int)SOAK_TASK &&
+		       ORACLE_LEDGER_CGROUP == ORACLE_LEDGER_SK + (int)SOAK_CGROUP &&
+		       ORACLE_LEDGER_INODE == ORACLE_LEDGER_SK + (int)SOAK_INODE,
+	       "ledgers are in the order of the kinds of owners");
 
 static const char *const oracle_state_names[] = {
 	[ORACLE_ABSENT] = "absent",
@@ -124,8 +130,18 @@ _Static_assert(ARRAY_SIZE(outcome_names) == SOAK_OUTCOME_NR, "an outcome has no 
 static const char *const owner_kind_names[] = {
 	[SOAK_SK] = "socket",
 	[SOAK_TASK] = "task",
+	[SOAK_CGROUP] = "cgroup",
+	[SOAK_INODE] = "inode",
 };
 _Static_assert(ARRAY_SIZE(owner_kind_names) == SOAK_KIND_NR, "an owner kind has no name");
+
+static const char *const owner_kind_phrases[] = {
+	[SOAK_SK] = "a socket",
+	[SOAK_TASK] = "a task",
+	[SOAK_CGROUP] = "a cgroup",
+	[SOAK_INODE] = "an inode",
+};
+_Static_assert(ARRAY_SIZE(owner_kind_phrases) == SOAK_KIND_NR, "an owner kind has no phrase");
 
 static const char *const free_names[] = {
 	[SOAK_FREE_MAP_FREE] = "map_free",
@@ -287,6 +303,11 @@ const char *owner_kind_name(enum soak_kind k)
 	return LOOKUP(owner_kind_names, k);
 }
 
+const char *owner_kind_phrase(enum soak_kind k)
+{
+	return LOOKUP(owner_kind_phrases, k);
+}
+
 const char *free_name(enum soak_free f)
 {
 	return LOOKUP(free_names, f);
@@ -366,6 +387,16 @@ uint64_t snapshot_undocumented(const struct snapshot *s)
 uint64_t snapshot_timeouts(const struct snapshot *s)
 {
 	return fault_total(s->timeouts);
+}
+
+enum oracle snapshot_ledger_of(enum soak_kind kind)
+{
+	return ORACLE_LEDGER_SK + (unsigned int)kind;
+}
+
+uint64_t snapshot_identities(const struct snapshot *s)
+{
+	return counter_total(s->c.identity_checked, SOAK_KIND_NR);
 }
 
 uint64_t snapshot_alive(const struct snapshot *s)

@@ -91,8 +91,10 @@ enum miss_kind {
 };
 
 enum oracle {
-	ORACLE_LEDGER_SK,
+	ORACLE_LEDGER_SK, /* of each kind of owner one, in the order of enum soak_kind */
 	ORACLE_LEDGER_TASK,
+	ORACLE_LEDGER_CGROUP,
+	ORACLE_LEDGER_INODE,
 	ORACLE_STORAGE,
 	ORACLE_VISITS,
 	ORACLE_OMEM,
@@ -109,7 +111,7 @@ enum oracle {
 };
 
 enum oracle_state {
-	ORACLE_ABSENT, /* this kernel cannot have it, or --oracles=no */
+	ORACLE_ABSENT, /* this kernel or this machine cannot have it, or --oracles=no */
 	ORACLE_BLIND,  /* it should be there and did not answer its positive control */
 	ORACLE_LIVE,
 };
@@ -273,6 +275,10 @@ const char *snapshot_asked_error(const struct snapshot *s);
 /* Visits of one side whose two locks ended so. */
 uint64_t snapshot_visits(const struct snapshot *s, unsigned int side, unsigned int bucket,
 			 unsigned int storage);
+/* Of the selems of one kind of owner. */
+enum oracle snapshot_ledger_of(enum soak_kind kind);
+/* Dying owners whose storage was compared with them. */
+uint64_t snapshot_identities(const struct snapshot *s);
 /* Selems and storages born and not freed, from the counters alone. */
 uint64_t snapshot_alive(const struct snapshot *s);
 uint64_t snapshot_lockless(const struct snapshot *s);
@@ -295,7 +301,8 @@ const char *side_name(enum soak_side s);	       /* "map_free", "destroy" */
 const char *lock_result_name(enum soak_lock_result r); /* "ok", "timeout", ... */
 const char *outcome_name(enum soak_outcome o);	       /* "freed_here", "left", ... */
 const char *cover_kind_name(unsigned int k);	       /* fault_kind_name(), "none" */
-const char *owner_kind_name(enum soak_kind k);	       /* "socket", "task" */
+const char *owner_kind_name(enum soak_kind k);	       /* "socket", "task", ... */
+const char *owner_kind_phrase(enum soak_kind k);       /* "a socket", "an inode", ... */
 const char *free_name(enum soak_free f);	       /* "map_free", "destroy", "program" */
 const char *soak_err_name(enum soak_err e);	       /* "ENOMEM", ... */
 const char *soak_op_name(enum soak_op o);	       /* "update", "delete", "clone" */

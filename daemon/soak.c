@@ -32,6 +32,7 @@
 #include "log.h"
 #include "map_ids.h"
 #include "path.h"
+#include "places.h"
 #include "pool.h"
 #include "probe.h"
 #include "programs.h"
@@ -74,6 +75,8 @@ struct soak {
 	struct inject_options inject_options;
 	struct inject_set inject;
 	struct programs *programs;
+	struct places *places;
+	unsigned int kinds; /* of owners that there are: SOAK_KIND_BIT */
 	struct pool *pool;
 	struct churn *churn;
 	struct kmsg *kmsg;
@@ -679,6 +682,31 @@ static uint64_t power_of_two(uint64_t n)
 	return power;
 }
 
+/* Why there are no owners of that kind, for people; NULL: there are. */
+static const char *why_no_kind(const struct soak *soak, enum soak_kind kind)
+{
+	if (soak->probe.no_kind[kind])
+		return soak->probe.no_kind[kind];
+	return places_why_not(soak->places, kind);
+}
+
+/* Of what the kernel has, that of which owners can be made here. */
+static int choose_kinds(struct soak *soak)
+{
+	int r = places_new(&soak->places);
+
+	if (r < 0)
+		return r;
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++) {
+		if (!why_no_kind(soak, kind))
+			soak->kinds |= SOAK_KIND_BIT(kind);
+		else
+			log_info("no %ss are made, and no storage of theirs: %s",
+				 owner_kind_name(kind), why_no_kind(soak, kind));
+	}
+	return 0;
+}
+
 static int load(struct soak *soak)
 {
 	struct programs_options options = {
@@ -690,7 +718,10 @@ static int load(struct soak *soak)
 	struct soak_control *control;
 	int r;
 
-	r = programs_load(&options, &soak->programs);
+	r = choose_kinds(soak);
+	options.kinds = soak->kinds;
+	if (!r)
+		r = programs_load(&options, &soak->programs);
 	if (!r && options.ledger)
 		r = programs_attach(soak->programs, PART_LEDGER);
 	if (!r)
@@ -706,6 +737,7 @@ static int load(struct soak *soak)
 	control->maps = soak->config->maps;
 	control->delete_mask = 15;
 	control->fill_sk = control->fill_task = 1;
+	control->fill_cgroup = control->fill_inode = 1;
 	control->follow = SOAK_FOLLOW_ALL;
 	control->pin = soak->config->pin_owners;
 	__atomic_store_n(&control->ready, 1, __ATOMIC_SEQ_CST);
@@ -717,10 +749,11 @@ static void follow_what_is_seen(struct soak *soak)
 {
 	unsigned int follow = 0;
 
-	if (soak->oracles[ORACLE_LEDGER_SK] != ORACLE_ABSENT)
-		follow |= SOAK_FOLLOW_KIND(SOAK_SK);
-	if (soak->oracles[ORACLE_LEDGER_TASK] != ORACLE_ABSENT)
-		follow |= SOAK_FOLLOW_KIND(SOAK_TASK);
+	/* There is nothing to be seen of kinds that there are not. */
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		if (soak->oracles[snapshot_ledger_of(kind)] != ORACLE_ABSENT ||
+		    !(soak->kinds & SOAK_KIND_BIT(kind)))
+			follow |= SOAK_FOLLOW_KIND(kind);
 	if (soak->oracles[ORACLE_STORAGE] != ORACLE_ABSENT)
 		follow |= SOAK_FOLLOW_STORAGE;
 	programs_control(soak->programs)->follow = follow;
@@ -796,7 +829,8 @@ static void run_controls(struct soak *soak)
 	control->fill_task = 0;
 	begun = begin_watch(soak, watch_controls, &watcher);
 	control->fill_task = 1;
-	control_run(soak->programs, soak->pool, &soak->probe, soak->kmsg, soak->oracles);
+	control_run(soak->programs, soak->pool, soak->places, &soak->probe, soak->kmsg,
+		    soak->oracles);
 	soak->oracles[ORACLE_READER] = control_reader(soak->pool, soak->reader);
 	soak->oracles[ORACLE_MAPS] = control_maps(soak->pool);
 	end_watch(soak, begun, watcher);
@@ -879,6 +913,8 @@ static int start_churn(struct soak *soak)
 		.workers = worker_count(soak->config),
 		.owners = soak->config->owners,
 		.maps = soak->config->maps,
+		.kinds = soak->kinds,
+		.places = soak->places,
 		.seed = soak->config->seed,
 		.verify = soak->config->oracles,
 		.reader = soak->config->oracles ? soak->reader : NULL,
@@ -1340,6 +1376,27 @@ static void check_kmemleak(struct soak *soak)
 			soak->kmemleaks, first);
 }
 
+/* Owners that live on: what is left of their storage proves nothing. */
+static void blind_to_cgroups(struct soak *soak, const char *why)
+{
+	log_warning("%s: neither their storage nor any bpf_local_storage is judged", why);
+	if (soak->oracles[ORACLE_LEDGER_CGROUP] == ORACLE_LIVE)
+		soak->oracles[ORACLE_LEDGER_CGROUP] = ORACLE_BLIND;
+	if (soak->oracles[ORACLE_STORAGE] == ORACLE_LIVE)
+		soak->oracles[ORACLE_STORAGE] = ORACLE_BLIND;
+}
+
+/* All are removed by now, if nobody put a process into one; and they die some time after that. */
+static void await_cgroups(struct soak *soak)
+{
+	uint64_t deadline = now_ns() + soak->config->stuck_ns;
+
+	if (places_sweep(soak->places))
+		blind_to_cgroups(soak, "cgroups of ours cannot be removed");
+	while (places_dying(soak->places) && now_ns() < deadline)
+		turn(soak, 200);
+}
+
 /*
  * destroy() must have come for the storage of every owner that is dead, and by now all are. Before
  * the maps go: map_free() would free what was forgotten, and nothing would be left to see.
@@ -1354,8 +1411,16 @@ static void check_forgotten(struct soak *soak)
 		return;
 	if (soak->config->test_lie == SOAK_LIE_FORGOTTEN)
 		lie = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	while ((soak->forgotten = ledger_forgotten(soak->programs)) && now_ns() < deadline)
+	while ((soak->forgotten = ledger_forgotten(soak->programs, SOAK_KINDS_ALL)) &&
+	       now_ns() < deadline)
 		turn(soak, 200);
+	/* Something else of the kernel may hold on to a cgroup for long. */
+	if (ledger_undestroyed(soak->programs, SOAK_KIND_BIT(SOAK_CGROUP)) &&
+	    places_dying(soak->places)) {
+		blind_to_cgroups(soak, "the kernel does not let go of cgroups that were removed");
+		soak->forgotten = ledger_forgotten(soak->programs,
+						   SOAK_KINDS_ALL & ~SOAK_KIND_BIT(SOAK_CGROUP));
+	}
 	if (soak->forgotten)
 		log_error("VIOLATION, forgotten: %" PRIu64
 			  " storages of dead owners were not destroyed within %" PRIu64 " s",
@@ -1370,6 +1435,7 @@ static void wind_down(struct soak *soak)
 		give_up(soak);
 	stop_threads(soak);
 	stop_churn(soak);
+	await_cgroups(soak);
 	take_whole_snapshot(soak);
 	quiesce(soak);
 	check_forgotten(soak);
@@ -1390,6 +1456,7 @@ static void tear_down(struct soak *soak)
 	inject_set_disarm(&soak->inject);
 	churn_free(soak->churn);
 	pool_free(soak->pool);
+	places_free(soak->places);
 	reader_free(soak->reader);
 	inject_set_free(&soak->inject);
 	findings_free(soak->findings);

@@ -107,10 +107,10 @@ static void add_scenarios(struct snapshot *s)
 
 static void add_idleness(struct snapshot *s)
 {
-	if (s->oracles[ORACLE_LEDGER_SK] == ORACLE_LIVE && !s->c.births[SOAK_SK])
-		verdict_add_reason(s, "nothing exercised: no selem of a socket was born");
-	if (s->oracles[ORACLE_LEDGER_TASK] == ORACLE_LIVE && !s->c.births[SOAK_TASK])
-		verdict_add_reason(s, "nothing exercised: no selem of a task was born");
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		if (s->oracles[snapshot_ledger_of(kind)] == ORACLE_LIVE && !s->c.births[kind])
+			verdict_add_reason(s, "nothing exercised: no selem of %s was born",
+					   owner_kind_phrase(kind));
 	if (!snapshot_owners(s))
 		verdict_add_reason(s, "nothing exercised: no owner was born");
 	add_scenarios(s);

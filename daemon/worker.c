@@ -184,6 +184,20 @@ void worker_be_watched(struct worker *w, int map, int key, unsigned int shape, u
 		worker_judge(w, map, key, value, size, "us");
 }
 
+int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, struct owner *ret)
+{
+	int n = owner_new(&w->maker, type, rng, ret);
+
+	if (n == -EBUSY)
+		return 0;
+	if (n < 0) {
+		bump(&w->errors, 1);
+		return n;
+	}
+	bump(&w->born[owner_kind(type)], (uint64_t)n);
+	return n;
+}
+
 struct owner *worker_any_owner(struct worker *w, struct rng *rng)
 {
 	return w->n_owners ? &w->owners[rng_below(rng, w->n_owners)] : NULL;

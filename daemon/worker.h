@@ -91,6 +91,12 @@ bool worker_judge_gone(struct worker *w, int map, int key);
 /* Of bpf(2) for values of this size: BPF_F_LOCK where they have a lock. */
 uint64_t worker_lookup_flags(size_t size);
 
+/*
+ * Makes an owner and counts it. Returns how many were born (a pair is two), 0 when there are enough
+ * of that sort for now, or -errno, counted as well.
+ */
+int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, struct owner *ret);
+
 /* One of the owners that are alive, NULL when there is none. */
 struct owner *worker_any_owner(struct worker *w, struct rng *rng);
 

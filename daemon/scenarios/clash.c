@@ -11,9 +11,22 @@
 #define CLASH_PAUSE_NS (80 * NSEC_PER_MSEC)
 #define CLASH_STEP_US  3000
 
+/* Of files on a file system that dies as a whole all; of a pair of sockets one. */
+static void store_in(struct worker *w, int map, const struct owner *owner, unsigned int shape,
+		     struct rng *rng)
+{
+	int key = owner_key(owner, rng);
+
+	if (owner->type == OWNER_TREE)
+		for (unsigned int i = 0; i < owner->n_fds; i++)
+			worker_store(w, map, owner->fds[i], shape, rng, false);
+	else if (key >= 0)
+		worker_store(w, map, key, shape, rng, false);
+}
+
 static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 {
-	enum soak_kind kind = rng_below(rng, SOAK_KIND_NR);
+	enum soak_kind kind = owner_draw_kind(w->options->kinds, rng);
 	unsigned int shape = rng_below(rng, pool_shapes(w->pool));
 	unsigned int early = rng_below(rng, CLASH_OWNERS + 1);
 	struct owner owners[CLASH_OWNERS];
@@ -32,17 +45,11 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	}
 	w->next_clash_ns = now_ns() + CLASH_PAUSE_NS;
 	for (unsigned int i = 0; i < CLASH_OWNERS; i++) {
-		enum owner_type type = kind == SOAK_SK ? rng_below(rng, OWNER_THREAD)
-						       : OWNER_THREAD + rng_below(rng, 3);
-		int born = owner_new(&w->maker, type, rng, &owners[n]), key;
+		enum owner_type type = owner_draw_type(&w->maker, kind, true, rng);
 
-		if (born < 0)
+		if (worker_give_birth(w, type, rng, &owners[n]) <= 0)
 			continue;
-		bump(&w->born[kind], (uint64_t)born);
-		key = owner_key(&owners[n], rng);
-		if (key >= 0)
-			worker_store(w, map, key, shape, rng, false);
-		n++;
+		store_in(w, map, &owners[n++], shape, rng);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		if (i == MIN(early, n - 1))

@@ -8,16 +8,12 @@
 
 static enum scenario_result birth(struct worker *w, struct rng *rng)
 {
-	enum owner_type type = rng_below(rng, OWNER_TYPE_NR);
-	struct owner *owner = &w->owners[w->n_owners];
-	int n;
+	enum soak_kind kind = owner_draw_kind(w->options->kinds, rng);
+	enum owner_type type = owner_draw_type(&w->maker, kind, false, rng);
+	int n = worker_give_birth(w, type, rng, &w->owners[w->n_owners]);
 
-	n = owner_new(&w->maker, type, rng, owner);
-	if (n < 0) {
-		bump(&w->errors, 1);
-		return SCENARIO_FAILED;
-	}
-	bump(&w->born[owner_kind(type)], (uint64_t)n);
+	if (n <= 0)
+		return n ? SCENARIO_FAILED : SCENARIO_NOTHING;
 	if (type != OWNER_VFORK)
 		w->n_owners++;
 	worker_took_effect(w);

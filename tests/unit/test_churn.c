@@ -4,12 +4,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "churn.h"
 #include "owner.h"
+#include "places.h"
 #include "rng.h"
 
 static void test_every_byte_counts(void **state)
@@ -130,10 +133,15 @@ static void test_error_classes(void **state)
 /* Real owners of every type, without any BPF: born, keyed, dead, nothing left behind. */
 static void test_owners_live_and_die(void **state)
 {
-	struct owner_maker maker = OWNER_MAKER_INIT;
+	char cgroups[] = "/tmp/test_churn.XXXXXX"; /* to owners any directory is a cgroup */
+	struct places *places;
+	struct owner_maker maker = OWNER_MAKER_INIT(NULL);
 	struct rng rng = rng_for(5, 5, 5);
 
 	(void)state;
+	assert_non_null(mkdtemp(cgroups));
+	assert_int_equal(places_new_in(cgroups, true, &places), 0);
+	maker.places = places;
 	for (unsigned int type = 0; type < OWNER_TYPE_NR; type++) {
 		for (unsigned int i = 0; i < 4; i++) {
 			struct owner owner;
@@ -142,7 +150,11 @@ static void test_owners_live_and_die(void **state)
 			/* A machine without IPv6 refuses half of the inet ones. */
 			if (n == -EAFNOSUPPORT || n == -EADDRNOTAVAIL)
 				continue;
-			assert_in_range(n, 1, 2);
+			if (type > OWNER_MEMFD && !places_can_mount(places)) {
+				assert_true(n < 0);
+				continue;
+			}
+			assert_in_range(n, 1, type == OWNER_TREE ? OWNER_FDS : 2);
 			if (type != OWNER_VFORK && type != OWNER_THREAD)
 				assert_true(owner_key(&owner, &rng) >= 0);
 			owner_kill(&owner);
@@ -150,6 +162,47 @@ static void test_owners_live_and_die(void **state)
 		}
 	}
 	owner_maker_done(&maker);
+	places_free(places);
+	assert_int_equal(rmdir(cgroups), 0);
+}
+
+/* One birth in 8 is of a cgroup or an inode, and none of a kind that there is not. */
+static void test_kinds_keep_their_shares(void **state)
+{
+	static const unsigned int both = SOAK_KIND_BIT(SOAK_CGROUP) | SOAK_KIND_BIT(SOAK_INODE);
+	unsigned int basic = SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK);
+
+	(void)state;
+	for (unsigned int more = 0; more <= both; more += SOAK_KIND_BIT(SOAK_CGROUP)) {
+		struct rng rng = rng_for(6, 6, more);
+		unsigned int n[SOAK_KIND_NR] = { 0 };
+
+		for (unsigned int i = 0; i < 8000; i++)
+			n[owner_draw_kind(basic | more, &rng)]++;
+		assert_in_range(n[SOAK_CGROUP] + n[SOAK_INODE], more ? 800 : 0, more ? 1200 : 0);
+		assert_int_equal(!n[SOAK_CGROUP], !(more & SOAK_KIND_BIT(SOAK_CGROUP)));
+		assert_int_equal(!n[SOAK_INODE], !(more & SOAK_KIND_BIT(SOAK_INODE)));
+		assert_in_range(n[SOAK_SK], 3200, 4300);
+		assert_in_range(n[SOAK_TASK], 3200, 4300);
+	}
+}
+
+static void test_types_are_of_their_kind(void **state)
+{
+	struct owner_maker maker = OWNER_MAKER_INIT(NULL);
+	struct rng rng = rng_for(7, 7, 7);
+
+	(void)state;
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		for (unsigned int i = 0; i < 1000; i++) {
+			enum owner_type type = owner_draw_type(&maker, kind, i % 2, &rng);
+
+			assert_int_equal(owner_kind(type), kind);
+			if (i % 2)
+				assert_int_not_equal(type, OWNER_VFORK);
+			/* Nothing can be mounted where there is no place. */
+			assert_true(type <= OWNER_MEMFD);
+		}
 }
 
 int main(void)
@@ -164,6 +217,8 @@ int main(void)
 		cmocka_unit_test(test_below_is_in_range_and_reaches_all),
 		cmocka_unit_test(test_error_classes),
 		cmocka_unit_test(test_owners_live_and_die),
+		cmocka_unit_test(test_kinds_keep_their_shares),
+		cmocka_unit_test(test_types_are_of_their_kind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

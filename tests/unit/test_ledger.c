@@ -349,15 +349,17 @@ static void expect_judgement(const struct snapshot *s, const char *what, enum ho
 			 (unsigned long long)s->unjudged);
 }
 
+/* Whose a selem is does not matter: bpf_selem_unlink_nofail() does not look. */
 static void test_selems(void **state)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(selem_cases); i++) {
-		const struct selem_case *c = &selem_cases[i];
+	for (size_t i = 0; i < ARRAY_SIZE(selem_cases) * SOAK_KIND_NR; i++) {
+		const struct selem_case *c = &selem_cases[i / SOAK_KIND_NR];
 		struct snapshot s = { .misses[MISS_FAULT_LOG] = c->faults_lost };
 		uint64_t unexplained;
 
 		start(state);
 		set_scene(c);
+		slots[1].slot[3].kind = i % SOAK_KIND_NR;
 		look_with_all_oracles(&s);
 		unexplained = ledger_judge(NULL, false, NULL, &s);
 		expect_judgement(&s, c->what, HOLE_SELEM, c->judgement, c->kind);
@@ -390,6 +392,22 @@ static void test_absent_ledger_judges_nothing(void **state)
 	add_storage();
 	assert_int_equal(ledger_judge(NULL, false, NULL, &s), 0);
 	assert_int_equal(snapshot_violations(&s) + snapshot_holes(&s) + s.unjudged, 0);
+}
+
+/* Each kind of owner has a ledger of its own, and is judged if that lives. */
+static void test_each_kind_by_its_ledger(void **state)
+{
+	(void)state;
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		for (unsigned int o = ORACLE_ABSENT; o <= ORACLE_LIVE; o++) {
+			struct snapshot s = { 0 };
+
+			add_selem()->kind = kind;
+			look_with_all_oracles(&s);
+			s.oracles[snapshot_ledger_of(kind)] = o;
+			ledger_judge(NULL, false, NULL, &s);
+			assert_int_equal(s.violations[VIOLATION_SELEM_LEAK], o == ORACLE_LIVE);
+		}
 }
 
 /* What is alive by address; what has gone, or was never born, is not. */
@@ -620,15 +638,19 @@ static void test_forgotten_storages(void **state)
 	struct soak_storage *storage = add_storage();
 
 	(void)state;
-	assert_int_equal(ledger_forgotten(NULL), 1);
+	assert_int_equal(ledger_forgotten(NULL, SOAK_KINDS_ALL), 1);
+	assert_int_equal(ledger_forgotten(NULL, SOAK_KIND_BIT(SOAK_SK)), 1);
+	assert_int_equal(ledger_forgotten(NULL, SOAK_KIND_BIT(SOAK_CGROUP)), 0);
 	storage->fault_kinds = 1u << FAULT_FORCED;
-	assert_int_equal(ledger_forgotten(NULL), 0);
+	assert_int_equal(ledger_forgotten(NULL, SOAK_KINDS_ALL), 0);
+	assert_int_equal(ledger_undestroyed(NULL, SOAK_KIND_BIT(SOAK_SK)), 1);
 	storage->fault_kinds = 0;
 	storage->destroy_ns = 1;
-	assert_int_equal(ledger_forgotten(NULL), 0);
+	assert_int_equal(ledger_forgotten(NULL, SOAK_KINDS_ALL), 0);
+	assert_int_equal(ledger_undestroyed(NULL, SOAK_KINDS_ALL), 0);
 	storage->destroy_ns = 0;
 	storage->flags |= SOAK_FREED_A;
-	assert_int_equal(ledger_forgotten(NULL), 0);
+	assert_int_equal(ledger_forgotten(NULL, SOAK_KINDS_ALL), 0);
 }
 
 static void test_counters_are_read(void **state)
@@ -666,6 +688,7 @@ int main(void)
 		cmocka_unit_test_setup(test_storages, start),
 		cmocka_unit_test_setup(test_skipped_programs_excuse_nothing, start),
 		cmocka_unit_test_setup(test_absent_ledger_judges_nothing, start),
+		cmocka_unit_test_setup(test_each_kind_by_its_ledger, start),
 		cmocka_unit_test_setup(test_alive, start),
 		cmocka_unit_test_setup(test_fields_of_a_residual, start),
 		cmocka_unit_test_setup(test_verbose, start),

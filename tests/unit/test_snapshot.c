@@ -58,6 +58,9 @@ static void test_names_are_complete_and_unique(void **state)
 	CHECK_NAMES(outcome_name, SOAK_OUTCOME_NR);
 	CHECK_NAMES(cover_kind_name, SOAK_COVER_KINDS);
 	CHECK_NAMES(owner_kind_name, SOAK_KIND_NR);
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		assert_non_null(strstr(owner_kind_phrase(kind), owner_kind_name(kind)));
+	assert_string_equal(owner_kind_phrase(SOAK_KIND_NR), "unknown");
 	CHECK_NAMES(free_name, SOAK_FREE_NR);
 	CHECK_NAMES(soak_err_name, SOAK_ERR_NR);
 	CHECK_NAMES(soak_op_name, SOAK_OP_NR);
@@ -82,6 +85,10 @@ static void test_published_names(void **state)
 	assert_string_equal(violation_name(VIOLATION_OWNER), "owner");
 	assert_string_equal(violation_name(VIOLATION_LOCK), "lock");
 	assert_string_equal(owner_kind_name(SOAK_SK), "socket");
+	assert_string_equal(owner_kind_name(SOAK_CGROUP), "cgroup");
+	assert_string_equal(owner_kind_phrase(SOAK_INODE), "an inode");
+	assert_string_equal(oracle_name(snapshot_ledger_of(SOAK_SK)), "ledger_socket");
+	assert_string_equal(oracle_name(snapshot_ledger_of(SOAK_INODE)), "ledger_inode");
 	assert_string_equal(free_name(SOAK_FREE_PROGRAM), "program");
 	assert_string_equal(soak_err_name(SOAK_ERR_ETIMEDOUT), "ETIMEDOUT");
 	assert_string_equal(soak_op_name(SOAK_OP_CLONE), "clone");
@@ -111,6 +118,7 @@ static void test_totals_count_everything_once(void **state)
 	fill(s.c.frees, SOAK_FREE_NR);
 	fill(s.c.lockless, SOAK_SIDE_NR);
 	fill(s.owners_by_kind, SOAK_KIND_NR);
+	fill(s.c.identity_checked, SOAK_KIND_NR);
 	fill(s.violations, VIOLATION_NR);
 	fill(s.holes, HOLE_NR * FAULT_NR);
 	fill(s.timeouts, FAULT_NR * SOAK_SITE_NR);
@@ -124,6 +132,7 @@ static void test_totals_count_everything_once(void **state)
 	assert_int_equal(snapshot_frees(&s), all(SOAK_FREE_NR));
 	assert_int_equal(snapshot_lockless(&s), all(SOAK_SIDE_NR));
 	assert_int_equal(snapshot_owners(&s), all(SOAK_KIND_NR));
+	assert_int_equal(snapshot_identities(&s), all(SOAK_KIND_NR));
 	assert_int_equal(snapshot_violations(&s), all(VIOLATION_NR));
 	assert_int_equal(snapshot_holes(&s), all(HOLE_NR * FAULT_NR));
 	assert_int_equal(snapshot_timeouts(&s), all(FAULT_NR * SOAK_SITE_NR));

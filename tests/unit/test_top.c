@@ -117,7 +117,7 @@ static void test_a_run_that_is_well(void **state)
 	expect(text, "100 owners/s  2000 selems/s  0.5 faults/s  over the run's 50s\n");
 	expect(text, "locks failed:  organic 25  contended 0  forced 0");
 	expect(text, "violations        0\n");
-	expect(text, "14 live; 0 blind; 0 absent\n");
+	expect(text, "16 live; 0 blind; 0 absent\n");
 	expect(text, "2, 20 operations/s, refused 0; longest idle 0.2s (worker 1)\n");
 	expect_none(text, ESC);
 }
@@ -167,7 +167,7 @@ static void test_what_is_wrong_stands_first(void **state)
 	s->oracles[ORACLE_KMEMLEAK] = ORACLE_ABSENT;
 	blind = plain_frame(s);
 	expect(blind, "churning: nothing wrong so far, but an oracle is blind");
-	expect(blind, "12 live; 1 blind: omem; 1 absent: kmemleak\n");
+	expect(blind, "14 live; 1 blind: omem; 1 absent: kmemleak\n");
 	s->violations[VIOLATION_OMEM] = 2;
 	s->violations[VIOLATION_VALUE] = 1;
 	s->holes[HOLE_SELEM][FAULT_ORGANIC] = 9;

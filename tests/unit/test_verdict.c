@@ -16,7 +16,8 @@ static struct snapshot good_run(void)
 
 	for (unsigned int o = 0; o < ORACLE_NR; o++)
 		s.oracles[o] = ORACLE_LIVE;
-	s.c.births[SOAK_SK] = s.c.births[SOAK_TASK] = 1000;
+	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+		s.c.births[kind] = 1000;
 	s.owners_by_kind[SOAK_SK] = 10;
 	s.timeouts[FAULT_ORGANIC][SOAK_SITE_DESTROY_STORAGE] = 3;
 	s.c.lockless[SOAK_DESTROY] = 3;
@@ -93,6 +94,10 @@ static void test_absent_oracles_are_no_reason(void **state)
 	s.injecting = false;
 	s.oracles[ORACLE_VISITS] = s.oracles[ORACLE_LEDGER_TASK] = ORACLE_ABSENT;
 	s.c.births[SOAK_TASK] = 0;
+	/* Neither cgroups nor inodes: as where no cgroup can be made, and bpf is none of the LSMs.
+	 */
+	s.oracles[ORACLE_LEDGER_CGROUP] = s.oracles[ORACLE_LEDGER_INODE] = ORACLE_ABSENT;
+	s.c.births[SOAK_CGROUP] = s.c.births[SOAK_INODE] = 0;
 	expect(&s, VERDICT_PASS, NULL);
 }
 
@@ -124,6 +129,14 @@ static void test_zero_coverage_never_passes(void **state)
 	s = good_run();
 	s.c.births[SOAK_SK] = 0;
 	expect(&s, VERDICT_INCONCLUSIVE, "no selem of a socket");
+
+	s = good_run();
+	s.c.births[SOAK_CGROUP] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "no selem of a cgroup");
+
+	s = good_run();
+	s.c.births[SOAK_INODE] = 0;
+	expect(&s, VERDICT_INCONCLUSIVE, "no selem of an inode");
 
 	s = good_run();
 	s.owners_by_kind[SOAK_SK] = 0;
