@@ -389,6 +389,15 @@ static __always_inline void slot_freed(struct soak_slot *slot, __u64 selem, int 
 		fields_at_free(slot, selem, station);
 }
 
+#if SOAK_TEST_HOOKS
+/* Of one sort, so that what is forged has the same signature each time. */
+static __always_inline bool is_by_destroy_alone(const struct soak_slot *slot)
+{
+	return slot->visit[SOAK_DESTROY].pid == current_thread() &&
+	       !slot->visit[SOAK_MAP_FREE].entry_ns;
+}
+#endif
+
 static __always_inline void selem_freed(__u64 selem, int copy, int station)
 {
 	struct soak_slot *slot = slot_of(selem);
@@ -402,7 +411,7 @@ static __always_inline void selem_freed(__u64 selem, int copy, int station)
 #if SOAK_TEST_HOOKS
 	if (test_drop_event(selem, copy))
 		return;
-	if (copy == COPY_B && control.forge_free) {
+	if (copy == COPY_B && control.forge_free && is_by_destroy_alone(slot)) {
 		__sync_fetch_and_add(&control.forge_free, -1);
 		slot_freed(slot, selem, copy, station);
 	}

@@ -43,8 +43,20 @@ void kconfig_free(struct kconfig *kconfig)
 	free(kconfig);
 }
 
+/* As Kconfig has them, which takes no other characters. */
+static bool is_name(const char *name)
+{
+	static const char valid[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_";
+
+	return name[strspn(name, valid)] == '\0';
+}
+
+/* What has no proper name is a comment as well. */
 static int add_option(struct kconfig *kconfig, const char *name, const char *value)
 {
+	if (!is_name(name))
+		return 0;
 	if (kconfig->n_options == kconfig->capacity) {
 		size_t capacity = kconfig->capacity ? kconfig->capacity * 2 : 1024;
 		struct option *bigger;

@@ -159,6 +159,8 @@ duration_seconds() {
 . "$ROOT/scripts/lib/kmod.sh"
 # shellcheck source=scripts/lib/guest.sh
 . "$ROOT/scripts/lib/guest.sh"
+# shellcheck source=scripts/lib/package.sh
+. "$ROOT/scripts/lib/package.sh"
 # shellcheck source=scripts/lib/root.sh
 . "$ROOT/scripts/lib/root.sh"
 # shellcheck source=scripts/lib/finding.sh

@@ -4,7 +4,8 @@
 # Feeds the parsers of what comes from outside (tests/fuzz) to libFuzzer, with the address and the
 # undefined behaviour sanitizer: the corpus once, then FUZZ_SECONDS [5] of mutations each. What it
 # finds is kept in build-fuzz/found/NAME; FUZZ_NEW=DIR keeps what reached new code below DIR, to be
-# merged into the corpus by hand. Names as arguments: these targets only. Prints "ok NAME" or
+# merged into the corpus by hand. FUZZ_SEED [1] is fixed, so that a test that passed goes on passing;
+# 0 draws one, for those who search. Names as arguments: these targets only. Prints "ok NAME" or
 # "not ok NAME: why" for each; a suite of scripts/check.
 set -uo pipefail
 
@@ -13,6 +14,7 @@ PROGRAM=fuzz
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../scripts/lib.sh"
 
 SECONDS_EACH=${FUZZ_SECONDS:-5}
+SEED=${FUZZ_SEED:-1}
 FUZZ_PACKAGES=(libclang-rt-14-dev)
 DIR=$ROOT/build-fuzz
 WORK= # scratch
@@ -39,7 +41,7 @@ why_failed() {
 run_target() {
 	local name=$1 log=$WORK/$1.log new=${FUZZ_NEW:-$WORK}/$1 found=$DIR/found/$1 runs
 	mkdir -p "$new" "$found"
-	"$DIR/tests/fuzz/fuzz_$name" -max_total_time="$SECONDS_EACH" -timeout=60 -rss_limit_mb=1024 \
+	"$DIR/tests/fuzz/fuzz_$name" -max_total_time="$SECONDS_EACH" -seed="$SEED" -timeout=60 -rss_limit_mb=1024 \
 		-max_len=16384 -artifact_prefix="$found/" "$new" "$ROOT/tests/fuzz/corpus/$name" \
 		>"$log" 2>&1 </dev/null
 	local code=$?

@@ -12,7 +12,7 @@ PROGRAM=package
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/../scripts/lib.sh"
 
-PACKAGE_PACKAGES=(debhelper dh-dkms dkms dpkg-dev fakeroot libsystemd-dev lintian man-db python3 systemd)
+LOOKING_PACKAGES=(lintian man-db python3)
 WORK= # scratch
 VERSION=$(sed -nE "s/^[[:space:]]*version: '([^']*)',.*/\1/p" "$ROOT/meson.build")
 
@@ -26,24 +26,10 @@ result() {
 	echo "not ok $1: $(head -n 1 <<<"$2")"
 }
 
-# What git knows, as it is now, committed or not; of an unpacked archive everything.
-copy_tree() {
-	mkdir "$1"
-	(cd "$ROOT" && if [ -e .git ]; then
-		git ls-files -z | while IFS= read -r -d '' file; do
-			[ ! -e "$file" ] || printf '%s\0' "$file"
-		done
-	else
-		find . -mindepth 1 -path './build*' -prune -o -type f -print0
-	fi | tar -c --null -T - | tar -x -C "$1")
-}
-
 # Leaves the packages in $WORK.
 test_build() {
 	local log=$WORK/build.log why=
-	(cd "$WORK/tree" &&
-		DEB_BUILD_OPTIONS="parallel=$(nproc)" nice dpkg-buildpackage -us -uc) \
-		>"$log" 2>&1 </dev/null || why="dpkg-buildpackage failed"
+	package_build "$WORK" "$log" || why="dpkg-buildpackage failed"
 	result builds "$why" "$log"
 	[ -z "$why" ]
 }
@@ -173,10 +159,10 @@ test_meson() {
 }
 
 main() {
-	packages_need "${BUILD_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}"
+	packages_need "${BUILD_PACKAGES[@]}" "${PACKAGE_PACKAGES[@]}" "${LOOKING_PACKAGES[@]}"
 	WORK=$(mktemp -d "${TMPDIR:-/tmp}/package.XXXXXX") || exit 1
 	trap 'rm -rf "$WORK"' EXIT
-	copy_tree "$WORK/tree"
+	package_tree "$WORK/tree"
 	test_build || exit 1
 	[ -z "${PACKAGES:-}" ] || { mkdir -p "$PACKAGES" && cp "$WORK"/bpfsoakd* "$PACKAGES"; }
 	test_lintian

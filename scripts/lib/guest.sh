@@ -15,7 +15,7 @@ GUEST_APPEND=                  # more for the kernel's command line
 # How emulated CPUs run: multi, each in a thread, or single, in turns. With threads, QEMU mishandles
 # code that is patched while another CPU runs it: tests that probe and unprobe over and over again
 # want single.
-GUEST_THREAD=multi
+GUEST_THREAD=${GUEST_THREAD:-multi}
 
 GUEST_INITRAMFS=initramfs_build # what makes the guest's file system: root.sh has another
 

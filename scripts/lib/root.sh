@@ -6,7 +6,7 @@
 # compressed cpio; what a test adds follows it in the initramfs.
 
 ROOT_PACKAGES=(systemd systemd-sysv dbus udev kmod libbpf1 libelf1 zlib1g libjson-c5 libcap2 libkmod2
-	libsystemd0)
+	libsystemd0 prometheus-node-exporter)
 ROOT_FILE= # set by root_get
 
 root_suite() {
@@ -64,7 +64,7 @@ root_path() {
 }
 
 # root_initramfs OUT SCRIPT [FILE:GUEST_PATH]...: like initramfs_build, with the root that root_get
-# found, the tree GUEST_TREE (when set) and these files. Libraries are the root's. SCRIPT is run by
+# found and these files. Libraries are the root's. SCRIPT is run by
 # a unit once the system is up, and the machine ends with it.
 # shellcheck disable=SC2153 # ROOT is the tree, root is the initramfs
 root_initramfs() {
@@ -72,7 +72,6 @@ root_initramfs() {
 	shift 2
 	root=$(mktemp -d "$GUEST_DIR/root.XXXXXX")
 	chmod 755 "$root"
-	[ -z "$GUEST_TREE" ] || cp -a "$GUEST_TREE/." "$root/" || return 1
 	for file in "$@"; do
 		install -D -m 755 "${file%%:*}" "$root$(root_path "${file#*:}")" || return 1
 	done
@@ -84,8 +83,6 @@ root_initramfs() {
 	rm -rf "$root" "$root.cpio"
 	return $status
 }
-
-GUEST_TREE= # of an installation (DESTDIR)
 
 root_units() {
 	local units=$1/etc/systemd/system

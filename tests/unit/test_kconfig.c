@@ -29,6 +29,9 @@ static const char text[] = "#\n"
 			   "CONFIG_EMPTY=\"\"\n"
 			   "CONFIG_BPF_LSM=y\n"
 			   "CONFIG_CRLF=y\r\n"
+			   "CONFIG_ODD NAME=y\n"
+			   "CONFIG_\x01=y\n"
+			   "# CONFIG_ODD-NAME is not set\n"
 			   "CONFIG_LAST=y";
 
 static char dir[] = "/tmp/test_kconfig.XXXXXX";
@@ -87,6 +90,9 @@ static void check_text(const struct kconfig *k)
 	assert_null(kconfig_get(k, "CONFIG_ABSENT"));
 	assert_null(kconfig_get(k, "CONFIG_BPF_"));
 	assert_null(kconfig_get(k, "CONFIG_NOT"));
+	assert_null(kconfig_get(k, "CONFIG_ODD NAME"));
+	assert_null(kconfig_get(k, "CONFIG_\x01"));
+	assert_null(kconfig_get(k, "CONFIG_ODD-NAME"));
 	assert_true(kconfig_enabled(k, "CONFIG_BPF"));
 	assert_true(kconfig_enabled(k, "CONFIG_KVM"));
 	assert_false(kconfig_enabled(k, "CONFIG_KASAN"));

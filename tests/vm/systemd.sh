@@ -1,30 +1,30 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# The daemon as systemd runs it: a real Debian root with the installed units, in one boot.
+# The daemon as systemd runs it: a real Debian root, in which the package is installed, in one boot.
 # shellcheck source=tests/vm/lib/vm.sh
 . "$(dirname "$0")/lib/vm.sh"
 
 vm_begin
-VM_BUILD=build-service
-if ! build "$VM_BUILD" --prefix=/usr -Dkmod=disabled; then
-	not_ok build "see above"
+packages_need "${PACKAGE_PACKAGES[@]}"
+PACKAGES=$GUEST_DIR/packages
+mkdir -p "$PACKAGES"
+package_tree "$PACKAGES/tree"
+if ! package_build "$PACKAGES" "$PACKAGES/build.log"; then
+	tail -n 40 "$PACKAGES/build.log" >&2
+	not_ok packages "dpkg-buildpackage failed"
 	exit 1
 fi
-GUEST_TREE=$GUEST_DIR/tree
-if ! quietly env DESTDIR="$GUEST_TREE" meson install -C "$ROOT/$VM_BUILD" --no-rebuild; then
-	not_ok install "see above"
-	exit 1
-fi
-ok install
+ok packages
 if ! root_get; then
 	not_ok root "no root with systemd"
 	exit 1
 fi
-# Nothing of the build's own: what runs is what is installed.
+# Nothing of a build: what runs is what the package installs.
 vm_files() {
 	printf '%s\n' "$VM_TESTS/lib/guest.sh:/etc/guest-lib" "$GUEST_DIR/env:/etc/guest-env" \
 		"$KMOD_FILE:$KMOD_GUEST_FILE"
+	find "$PACKAGES" -maxdepth 1 -name 'bpfsoakd_*.deb' -printf '%p:/packages/%f\n'
 }
 # shellcheck disable=SC2034 # for guest_start
 GUEST_INITRAMFS=root_initramfs
