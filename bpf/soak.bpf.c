@@ -2,7 +2,7 @@
 /*
  * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
  * ledger observes and never acts, stall acts, and reads the ledger only to know whose visit it is
- * in.
+ * in; rendezvous lets two sides meet.
  */
 #include "vmlinux.h"
 
@@ -22,5 +22,7 @@
 
 #include "fill.bpf.h"
 #include "stall.bpf.h"
+
+#include "rendezvous.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";

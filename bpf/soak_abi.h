@@ -106,6 +106,19 @@ enum soak_err {
 	SOAK_ERR_NR,
 };
 
+/* Which two moments are to meet; map_free(), at a selem of the map that goes, and ... */
+enum soak_appointment {
+	SOAK_MEET_SELEM,    /* destroy() at the same selem */
+	SOAK_MEET_OWNER,    /* destroy() at another selem of the same owner */
+	SOAK_MEET_BUCKET,   /* destroy() at another selem in the same bucket */
+	SOAK_MEET_DELETE,   /* a delete of another selem of the same owner */
+	SOAK_MEET_CLONE,    /* accept(), which clones what the owner, a listener, has */
+	SOAK_MEET_ITERATOR, /* an iterator over another map, at the same owner */
+	SOAK_MEET_UNCHARGE, /* destroy() of the owner that map_free() uncharges: only on demand,
+			     * for Linux 7.3 does not survive it (docs/design.md) */
+	SOAK_MEET_NR,
+};
+
 /* One per possible CPU; added to atomically, by that CPU only, hence no shared cache line. */
 struct soak_counters {
 	unsigned long long births[SOAK_KIND_NR];
@@ -146,6 +159,8 @@ struct soak_counters {
 	unsigned long long stalls[SOAK_SITE_NR]; /* holders stalled, by the site they aim at */
 	unsigned long long rendezvous;		 /* visits held back */
 	unsigned long long rendezvous_met;	 /* of those, the other side arrived */
+	unsigned long long meetings_met[SOAK_MEET_NR];
+	unsigned long long meetings_missed[SOAK_MEET_NR]; /* map_free() waited in vain */
 	/* Special fields of values (docs/design.md, "Special fields"). */
 	unsigned long long fields_freed; /* selems whose fields were freed */
 	unsigned long long fields_twice; /* once more, the selem being the same */
@@ -339,7 +354,8 @@ enum soak_role {
 	SOAK_ROLE_HOLD_BUCKET,	/* map_free stalls here under the bucket lock */
 	SOAK_ROLE_MEET_BUCKET,	/* map_free waits here until destroy holds the bucket lock */
 	SOAK_ROLE_VICTIM,
-	SOAK_ROLE_DUEL, /* both sides are to be at this selem at once */
+	SOAK_ROLE_DUEL,	   /* both sides are to be at this selem at once */
+	SOAK_ROLE_MEETING, /* plan: SOAK_PLANS + 1 + index of a struct soak_meeting */
 };
 
 enum soak_plan_state {
@@ -363,6 +379,23 @@ struct soak_plan {
 };
 
 #define SOAK_PLANS 64
+
+/* A meeting of enum soak_appointment that is being arranged. */
+#define SOAK_MEETINGS	    4 /* a power of two: one under way, and what dies late of others */
+#define SOAK_MEETING_MAX_NS 20000000ULL /* a tenth of what any lock waits */
+#define SOAK_MEETING_STAYS  (1ULL << 8) /* in a cookie: of the map that stays; below: the owner */
+
+struct soak_meeting {
+	unsigned long long word;     /* BPF: what they have in common, and who waits; 0: nobody */
+	unsigned long long cookie;   /* BPF: of the value that map_free() came to; daemon: ~0 */
+	unsigned long long first_ns; /* BPF: when map_free() came first; daemon: 0 */
+	unsigned long long
+		wait_ns; /* daemon: how long the first waits, SOAK_MEETING_MAX_NS at most */
+	unsigned int appointment; /* daemon: enum soak_appointment */
+	unsigned int armed;	  /* daemon */
+	unsigned int arrived;	  /* BPF: selems that map_free() came to; daemon: 0 */
+	unsigned int pad;
+};
 
 /* Maps that the fill programs fill: shapes by slots. */
 #define SOAK_SHAPES 5
@@ -398,6 +431,7 @@ struct soak_control {
 	unsigned int delete_mask;  /* 1 in (mask + 1) fills is deleted by the program; 0: none */
 	unsigned int stall;	   /* 1: plans are obeyed */
 	unsigned int pin;	   /* 1: also in bpf_sk_storage_uncharge(): see stall_pinned */
+	unsigned int rendezvous;   /* 1: meetings are kept; 2: that with uncharging as well */
 	unsigned int follow;	   /* SOAK_FOLLOW_*: what the ledger records */
 	unsigned int synthetic;	   /* kind of a fault whose record was missed: enum fault_kind */
 	unsigned long long frames; /* address of the module's frames, 0: none */

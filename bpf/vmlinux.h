@@ -162,6 +162,14 @@ struct bpf_cpumask {
 	refcount_t usage;
 };
 
+/* net/core/bpf_sk_storage.c */
+struct bpf_iter__bpf_sk_storage_map {
+	void *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+};
+
 #pragma clang attribute pop
 
 #endif

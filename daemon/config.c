@@ -135,6 +135,13 @@ static const char *const on_budget_names[] = {
 	[ON_BUDGET_NR] = NULL,
 };
 
+static const char *const rendezvous_names[] = {
+	[RENDEZVOUS_OFF] = "off",
+	[RENDEZVOUS_ON] = "on",
+	[RENDEZVOUS_ALL] = "all",
+	[RENDEZVOUS_NR] = NULL,
+};
+
 #define INSTANCE_MAX 64
 
 /* It becomes the value of a label and part of lines that people grep. */
@@ -191,6 +198,14 @@ static const struct option options[] = {
 		  "them with their weights. Those that are not named keep theirs; * names all, so "
 		  "*=0,clash=1 plays one alone. One that is named and has no effect makes the run "
 		  "INCONCLUSIVE." },
+	{ "rendezvous", 0, KIND_CHOICE, OPTION_RELOADABLE, TARGET(rendezvous), 0, RENDEZVOUS_NR - 1,
+	  rendezvous_names, .initial = "on", .arg = "off|on|all",
+	  .help = "Let map_free() and other sides meet at the same element, owner or bucket, by "
+		  "holding the first to come for a moment; no lock fails by it. all also lets owners "
+		  "die while map_free() uncharges them, which Linux 7.3 does not survive." },
+	{ "rendezvous-wait", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(rendezvous_wait_ns), 10 * NSEC_PER_USEC,
+	  20 * NSEC_PER_MSEC, .initial = "1ms", .arg = "TIME",
+	  .help = "How long the first to come waits for the other at most." },
 	{ "inject", 0, KIND_SET, 0, TARGET(inject), .names = inject_names,
 	  .alone = 1u << INJECT_AUTO | 1u << INJECT_NONE,
 	  .rivals = 1u << INJECT_MODULE | 1u << INJECT_FAIL_FUNCTION,

@@ -62,6 +62,14 @@ enum on_budget {
 	ON_BUDGET_NR,
 };
 
+/* Meetings of two moments in the kernel: rendezvous.h. */
+enum rendezvous_mode {
+	RENDEZVOUS_OFF,
+	RENDEZVOUS_ON,
+	RENDEZVOUS_ALL, /* also the one that kernels do not survive */
+	RENDEZVOUS_NR,
+};
+
 enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK,
@@ -88,8 +96,10 @@ struct config {
 	unsigned int workers; /* 0: one per CPU that we may run on, at least 2 */
 	unsigned int maps;    /* storage maps per shape: 1 .. SOAK_MAPS_MAX, default 4 */
 	unsigned int owners;  /* live owners each worker keeps at most: 1 .. 4096, default 24 */
-	char *mix;	      /* of scenarios, as mix_parse() reads it; NULL: the default */
-	unsigned int inject;  /* set of enum inject_mode; auto and none stand alone */
+	enum rendezvous_mode rendezvous; /* default on */
+	uint64_t rendezvous_wait_ns;	 /* 10 us .. 20 ms, default 1 ms */
+	char *mix;		   /* of scenarios, as mix_parse() reads it; NULL: the default */
+	unsigned int inject;	   /* set of enum inject_mode; auto and none stand alone */
 	unsigned int inject_kinds; /* set of enum inject_kind, default contended; never empty */
 	unsigned int inject_sites; /* set of enum rqf_site, default all; never empty */
 	enum inject_error inject_error; /* default either */

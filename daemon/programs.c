@@ -119,6 +119,11 @@ static const struct part_program part_programs[] = {
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_pinned", PART_STALL, false, 0 },
 	{ "stall_bucket", PART_STALL, true, 0 },
+	{ "rendezvous_visit", PART_RENDEZVOUS, false, 0 },
+	{ "rendezvous_delete", PART_RENDEZVOUS, false, 0 },
+	{ "rendezvous_clone", PART_RENDEZVOUS, false, 0 },
+	{ "rendezvous_uncharge", PART_RENDEZVOUS, false, 0 },
+	{ "rendezvous_destroy", PART_RENDEZVOUS, false, 0 },
 };
 
 #define PAIRS_MAX 14
@@ -214,6 +219,8 @@ static bool is_wanted(const struct part_program *entry, const struct programs_op
 		return options->ledger;
 	if (entry->part == PART_STALL)
 		return options->stall;
+	if (entry->part == PART_RENDEZVOUS)
+		return options->rendezvous;
 	if (!strcmp(entry->name, "fill_sk_lsm") || !strncmp(entry->name, "touch_", 6))
 		return options->lsm;
 	if (!strcmp(entry->name, "fill_sk_fexit"))
@@ -336,6 +343,7 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 			load = load && chained;
 		bpf_program__set_autoload(prog, load);
 	}
+	bpf_program__set_autoload(p->skel->progs.rendezvous_iterate, options->rendezvous);
 	btf__free(vmlinux);
 	return 0;
 }
@@ -590,6 +598,27 @@ struct soak_control *programs_control(struct programs *p)
 struct soak_plan *programs_plans(struct programs *p)
 {
 	return p->skel->bss->plans;
+}
+
+struct soak_meeting *programs_meetings(struct programs *p)
+{
+	return p->skel->bss->meetings;
+}
+
+int programs_iterate(const struct programs *p, int map)
+{
+	union bpf_iter_link_info info = { .map.map_fd = (__u32)map };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	struct bpf_link *link = bpf_program__attach_iter(p->skel->progs.rendezvous_iterate, &opts);
+	int fd;
+
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		fd = -errno;
+	bpf_link__destroy(link);
+	return fd;
 }
 
 const struct soak_map_free *programs_map_frees(const struct programs *p)

@@ -23,6 +23,7 @@ enum program_part {
 	PART_LEDGER,
 	PART_FILL,
 	PART_STALL,
+	PART_RENDEZVOUS,
 	PART_NR,
 };
 
@@ -30,6 +31,7 @@ struct programs_options {
 	uint64_t slots; /* selem slots of the ledger, a power of two, at least 64 */
 	bool ledger;
 	bool stall;
+	bool rendezvous;
 	bool lsm;	    /* "bpf" is an active LSM */
 	unsigned int kinds; /* of owners that there are here: SOAK_KIND_BIT */
 };
@@ -59,6 +61,7 @@ void programs_free(struct programs *programs);
 
 struct soak_control *programs_control(struct programs *programs);
 struct soak_plan *programs_plans(struct programs *programs);
+struct soak_meeting *programs_meetings(struct programs *programs);
 const struct soak_map_free *programs_map_frees(const struct programs *programs);
 const struct soak_set *programs_slots(const struct programs *programs, size_t *ret_sets);
 const struct soak_storage_set *programs_storages(const struct programs *programs, size_t *ret_sets);
@@ -103,6 +106,13 @@ unsigned int programs_map_type(enum soak_kind kind);
 
 /* A new storage map of one shape; the caller closes the fd. Returns the fd or -errno. */
 int programs_new_map(const struct programs *programs, enum soak_kind kind, unsigned int shape);
+
+/*
+ * An iterator over the elements of a map of sockets, whose program lets it meet others at each of
+ * ours. It holds the map. Returns an fd to read to the end of file from, which the caller closes,
+ * or -errno.
+ */
+int programs_iterate(const struct programs *programs, int map);
 
 /* Bytes of a value of that shape. */
 size_t programs_value_size(unsigned int shape);

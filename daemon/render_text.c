@@ -195,6 +195,25 @@ static void print_scenarios(FILE *out, const struct result *result)
 	list_end(&list);
 }
 
+static void print_rendezvous(FILE *out, const struct result *result)
+{
+	struct json_object *rendezvous = result_get(result, "rendezvous");
+	struct list list = { .out = out };
+
+	if (!rendezvous)
+		return;
+	row(out, "rendezvous");
+	json_object_object_foreach(rendezvous, name, counts)
+	{
+		uint64_t met = json_number_at(counts, "met");
+		uint64_t missed = json_number_at(counts, "missed");
+
+		if (met || missed)
+			list_add(&list, "%s %" PRIu64 " of %" PRIu64, name, met, met + missed);
+	}
+	list_end(&list);
+}
+
 static void print_visits(FILE *out, const struct result *result)
 {
 	struct list list = { .out = out };
@@ -534,6 +553,7 @@ void render_text(FILE *out, const struct result *result)
 	print_population(out, result);
 	print_checks(out, result);
 	print_scenarios(out, result);
+	print_rendezvous(out, result);
 	print_visits(out, result);
 	print_lock_failures(out, result);
 	print_module(out, result);

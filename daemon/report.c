@@ -19,6 +19,7 @@
 #include "build_config.h"
 #include "config.h"
 #include "coverage.h"
+#include "rendezvous.h"
 #include "scenarios/mix.h"
 #include "series.h"
 #include "util.h"
@@ -465,6 +466,18 @@ static void put_scenarios(struct doc *d, struct json_object *root, const struct 
 	}
 }
 
+static void put_rendezvous(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *rendezvous = put_object(d, root, "rendezvous");
+
+	for (unsigned int a = 0; a < SOAK_MEET_NR; a++) {
+		struct json_object *object = put_object(d, rendezvous, appointment_name(a));
+
+		put_number(d, object, "met", s->c.meetings_met[a]);
+		put_number(d, object, "missed", s->c.meetings_missed[a]);
+	}
+}
+
 static void put_holes(struct doc *d, struct json_object *root, const struct snapshot *s)
 {
 	struct json_object *holes = put_object(d, root, "holes");
@@ -677,6 +690,7 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 	put_alive(&d, root, s);
 	put_visits(&d, root, s);
 	put_scenarios(&d, root, s);
+	put_rendezvous(&d, root, s);
 	put_coverage(&d, root, s);
 	put_module(&d, root, s);
 	put_findings(&d, root, s);
@@ -888,6 +902,20 @@ static void print_scenarios(FILE *out, const struct snapshot *s)
 	for (unsigned int i = 0; i < s->n_scenarios; i++)
 		if (s->scenarios[i].weight || s->scenarios[i].steps)
 			list_add(&list, "%s %" PRIu64, scenario_name(i), s->scenarios[i].effects);
+	list_end(&list);
+}
+
+/* Those that were met, and those that were only waited for. */
+static void print_rendezvous(FILE *out, const struct snapshot *s)
+{
+	struct list list = { .out = out };
+
+	row(out, "rendezvous");
+	for (unsigned int a = 0; a < SOAK_MEET_NR; a++)
+		if (s->c.meetings_met[a] || s->c.meetings_missed[a])
+			list_add(&list, "%s %llu of %llu", appointment_name(a),
+				 s->c.meetings_met[a],
+				 s->c.meetings_met[a] + s->c.meetings_missed[a]);
 	list_end(&list);
 }
 
@@ -1253,6 +1281,7 @@ void report_print_end(FILE *out, const struct snapshot *s)
 	print_population(out, s);
 	print_checks(out, s);
 	print_scenarios(out, s);
+	print_rendezvous(out, s);
 	print_visits(out, s);
 	print_lock_failures(out, s);
 	print_module(out, s);

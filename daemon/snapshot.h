@@ -229,6 +229,7 @@ struct snapshot {
 	unsigned int n_workers;
 	struct snapshot_worker workers[SNAPSHOT_WORKERS];
 
+	bool rendezvous; /* meetings are arranged */
 	unsigned int n_scenarios;
 	struct snapshot_scenario scenarios[SNAPSHOT_SCENARIOS];
 

@@ -38,6 +38,7 @@
 #include "programs.h"
 #include "reader.h"
 #include "reboot.h"
+#include "rendezvous.h"
 #include "replay.h"
 #include "report.h"
 #include "runstate.h"
@@ -79,6 +80,7 @@ struct soak {
 	unsigned int kinds; /* of owners that there are: SOAK_KIND_BIT */
 	struct pool *pool;
 	struct churn *churn;
+	struct rendezvous *rendezvous; /* while threads run, NULL: none */
 	struct kmsg *kmsg;
 	struct findings *findings;
 	enum run_state state;
@@ -247,6 +249,7 @@ static void take_snapshot(struct soak *soak)
 	ledger_read_counters(soak->programs, s);
 	if (soak->churn)
 		churn_read(soak->churn, s);
+	s->rendezvous = soak->config->rendezvous != RENDEZVOUS_OFF && soak->probe.nofail;
 	s->maps_created = pool_created(soak->pool);
 	s->maps_closed = pool_closed(soak->pool);
 	s->maps_outstanding = s->maps_closed > s->c.map_frees_done && soak->config->oracles
@@ -714,6 +717,7 @@ static int load(struct soak *soak)
 		.ledger = soak->config->oracles,
 		.stall = inject_set_injects(&soak->inject),
 		.lsm = soak->probe.lsm_bpf,
+		.rendezvous = soak->probe.nofail,
 	};
 	struct soak_control *control;
 	int r;
@@ -728,6 +732,8 @@ static int load(struct soak *soak)
 		r = programs_attach(soak->programs, PART_FILL);
 	if (!r && options.stall)
 		r = programs_attach(soak->programs, PART_STALL);
+	if (!r && options.rendezvous)
+		r = programs_attach(soak->programs, PART_RENDEZVOUS);
 	if (r)
 		return r;
 	r = pool_new(soak->programs, soak->config->maps, soak->config->seed, &soak->pool);
@@ -932,6 +938,25 @@ static int start_churn(struct soak *soak)
 	return churn_start(soak->churn);
 }
 
+static int start_rendezvous(struct soak *soak)
+{
+	const struct config *config = soak->config;
+	struct rendezvous_options options = {
+		.programs = soak->programs,
+		.pool = soak->pool,
+		.seed = config->seed,
+		.wait_ns = config->rendezvous_wait_ns,
+		.all = config->rendezvous == RENDEZVOUS_ALL,
+	};
+
+	if (config->rendezvous == RENDEZVOUS_OFF || !soak->probe.nofail)
+		return 0;
+	if (options.all)
+		log_warning("--rendezvous=all lets owners die while map_free() uncharges them: "
+			    "Linux 7.3 does not survive that");
+	return rendezvous_start(&options, &soak->rendezvous);
+}
+
 /* What stop_threads() stops, however often. */
 static int start_threads(struct soak *soak)
 {
@@ -939,6 +964,7 @@ static int start_threads(struct soak *soak)
 
 	soak->inject_options.programs = soak->programs;
 	soak->inject_options.pool = soak->pool;
+	r = r ?: start_rendezvous(soak);
 	return r ?: inject_set_arm(&soak->inject);
 }
 
@@ -1078,6 +1104,8 @@ static void stop_threads(struct soak *soak)
 	pthread_t watcher;
 	bool begun = begin_watch(soak, watch_joins, &watcher);
 
+	rendezvous_stop(soak->rendezvous);
+	soak->rendezvous = NULL;
 	inject_set_disarm(&soak->inject);
 	pool_stop(soak->pool);
 	end_watch(soak, begun, watcher);

@@ -14,6 +14,7 @@
 
 #include "build_config.h"
 #include "coverage.h"
+#include "rendezvous.h"
 #include "scenarios/mix.h"
 #include "util.h"
 
@@ -55,6 +56,8 @@ enum label {
 	LABEL_ORACLE_STATE,
 	LABEL_WORKER,
 	LABEL_SCENARIO,
+	LABEL_APPOINTMENT,
+	LABEL_MEETING,
 	LABEL_CPU_MODE,
 };
 
@@ -100,6 +103,8 @@ static const struct {
 	[LABEL_ORACLE_STATE] = { "state", ORACLE_LIVE + 1, true },
 	[LABEL_WORKER] = { "worker", 0, false },
 	[LABEL_SCENARIO] = { "scenario", 0, true },
+	[LABEL_APPOINTMENT] = { "appointment", SOAK_MEET_NR, true },
+	[LABEL_MEETING] = { "result", 2, true },
 	[LABEL_CPU_MODE] = { "mode", 2, true },
 };
 
@@ -112,6 +117,7 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 	static const char *const failures[] = { "timeout", "deadlock" };
 	static const char *const syscall_ops[] = { "update", "delete", "lookup" };
 	static const char *const reloads[] = { "applied", "refused" };
+	static const char *const meetings[] = { "met", "missed" };
 	static const char *const cpu_modes[] = { "user", "system" };
 	static const char *const cover_states[] = { "reachable", "covered" };
 
@@ -189,6 +195,10 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 		return scratch;
 	case LABEL_SCENARIO:
 		return scenario_name(i);
+	case LABEL_APPOINTMENT:
+		return appointment_name(i);
+	case LABEL_MEETING:
+		return meetings[i];
 	case LABEL_CPU_MODE:
 		return cpu_modes[i];
 	}
@@ -246,6 +256,11 @@ static double get_injected(const struct snapshot *s, const unsigned int *i)
 	if (s->module.present)
 		return (double)(s->module.timeouts[i[0]][i[1]] + s->module.deadlocks[i[0]][i[1]]);
 	return (double)(s->timeouts[i[0]][i[1]] + s->deadlocks[i[0]][i[1]]);
+}
+
+static double get_meetings(const struct snapshot *s, const unsigned int *i)
+{
+	return (double)(i[1] == 0 ? s->c.meetings_met : s->c.meetings_missed)[i[0]];
 }
 
 static double get_lock_failures(const struct snapshot *s, const unsigned int *i)
@@ -479,6 +494,12 @@ static const struct metric metrics[] = {
 	  { LABEL_SCENARIO },
 	  "Of bpfsoakd_scenario_steps_total, those that could not.",
 	  OF_SCENARIO(failures) },
+	{ "bpfsoakd_meetings_total",
+	  COUNTER,
+	  { LABEL_APPOINTMENT, LABEL_MEETING },
+	  "Arranged meetings of map_free() with another side: both were there, or map_free() waited in "
+	  "vain.",
+	  .get = get_meetings },
 	{ "bpfsoakd_syscall_operations_total",
 	  COUNTER,
 	  { LABEL_SYSCALL_OP },

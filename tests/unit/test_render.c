@@ -116,6 +116,8 @@ static struct snapshot *new_snapshot(unsigned int seed)
 	s->c.values_read = some();
 	s->reader_lookups = some();
 	s->reader_watched = some();
+	FILL(s->c.meetings_met);
+	FILL(s->c.meetings_missed);
 	s->n_scenarios = scenarios_count();
 	for (unsigned int i = 0; i < s->n_scenarios; i++)
 		s->scenarios[i] = (struct snapshot_scenario){ .weight = some() % 3,
