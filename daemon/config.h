@@ -96,7 +96,7 @@ struct config {
 	unsigned int workers; /* 0: one per CPU that we may run on, at least 2 */
 	unsigned int maps;    /* storage maps per shape: 1 .. SOAK_MAPS_MAX, default 4 */
 	unsigned int owners;  /* live owners each worker keeps at most: 1 .. 4096, default 24 */
-	enum rendezvous_mode rendezvous; /* default on */
+	enum rendezvous_mode rendezvous; /* default off */
 	uint64_t rendezvous_wait_ns;	 /* 10 us .. 20 ms, default 1 ms */
 	char *mix;		   /* of scenarios, as mix_parse() reads it; NULL: the default */
 	unsigned int inject;	   /* set of enum inject_mode; auto and none stand alone */

@@ -218,6 +218,12 @@ static void read_inject(struct soak *soak, struct snapshot *s)
 	s->violations[VIOLATION_HELD] = soak->held;
 }
 
+/* Without bpf_selem_unlink_nofail() there is nowhere to meet. */
+static bool arranges_meetings(const struct soak *soak)
+{
+	return soak->config->rendezvous != RENDEZVOUS_OFF && soak->probe.nofail;
+}
+
 /* The figures that cost little: every tick. */
 static void take_snapshot(struct soak *soak)
 {
@@ -249,7 +255,7 @@ static void take_snapshot(struct soak *soak)
 	ledger_read_counters(soak->programs, s);
 	if (soak->churn)
 		churn_read(soak->churn, s);
-	s->rendezvous = soak->config->rendezvous != RENDEZVOUS_OFF && soak->probe.nofail;
+	s->rendezvous = arranges_meetings(soak);
 	s->maps_created = pool_created(soak->pool);
 	s->maps_closed = pool_closed(soak->pool);
 	s->maps_outstanding = s->maps_closed > s->c.map_frees_done && soak->config->oracles
@@ -717,7 +723,7 @@ static int load(struct soak *soak)
 		.ledger = soak->config->oracles,
 		.stall = inject_set_injects(&soak->inject),
 		.lsm = soak->probe.lsm_bpf,
-		.rendezvous = soak->probe.nofail,
+		.rendezvous = arranges_meetings(soak),
 	};
 	struct soak_control *control;
 	int r;
@@ -949,7 +955,7 @@ static int start_rendezvous(struct soak *soak)
 		.all = config->rendezvous == RENDEZVOUS_ALL,
 	};
 
-	if (config->rendezvous == RENDEZVOUS_OFF || !soak->probe.nofail)
+	if (!arranges_meetings(soak))
 		return 0;
 	if (options.all)
 		log_warning("--rendezvous=all lets owners die while map_free() uncharges them: "
