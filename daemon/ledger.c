@@ -635,6 +635,7 @@ void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 	ret->misses[MISS_RECURSION] = misses.total;
 	ret->frees_blind = misses.frees_blind;
 	ret->births_blind = misses.births_blind;
+	ret->births_skipped = misses.births_skipped;
 	ret->fields_blind = misses.fields_blind;
 	ret->misses[MISS_TABLE_FULL] = ret->c.table_full + ret->c.storage_full;
 	ret->misses[MISS_FAULT_LOG] = ret->c.faults_lost;

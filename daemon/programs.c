@@ -725,7 +725,8 @@ void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
 			    : FREES_PER_BLIND;
 	ret->frees_blind = MIN(most, frees / per_blind);
 	ret->fields_blind = MIN(least[PAIR_FIELDS], frees / per_blind);
-	ret->births_blind = MIN(least[PAIR_BIRTH], births / BIRTHS_PER_BLIND);
+	ret->births_skipped = least[PAIR_BIRTH];
+	ret->births_blind = MIN(ret->births_skipped, births / BIRTHS_PER_BLIND);
 	ret->storages_blind = MIN(least[PAIR_STORAGE_BIRTH], births / BIRTHS_PER_BLIND) +
 			      births / BIRTHS_PER_RACE;
 }

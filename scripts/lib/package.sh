@@ -3,6 +3,7 @@
 #
 # The Debian packages, built from a copy of the tree, so that nothing is left in it.
 
+# shellcheck disable=SC2034 # for those who build them
 PACKAGE_PACKAGES=(debhelper dh-dkms dkms dpkg-dev fakeroot libsystemd-dev systemd)
 
 # package_tree DIR: what git knows, as it is now, committed or not; of an unpacked archive everything.

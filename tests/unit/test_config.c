@@ -287,16 +287,18 @@ static void test_wrong_commands(void **state)
 		parse(NULL),
 		"no command given; valid: run, check, scenarios, restore, top, report, help, version (see "
 		"bpfsoakd --help)");
-	assert_rejected(parse("--quiet", NULL),
-			"no command given; valid: run, check, scenarios, restore, top, report, help, "
-			"version (see bpfsoakd --help)");
+	assert_rejected(
+		parse("--quiet", NULL),
+		"no command given; valid: run, check, scenarios, restore, top, report, help, "
+		"version (see bpfsoakd --help)");
 	assert_rejected(
 		parse("chekc", NULL),
 		"unknown command 'chekc'; did you mean 'check'?; valid: run, check, scenarios, restore, top, report, help, "
 		"version (see bpfsoakd --help)");
-	assert_rejected(parse("dance", NULL),
-			"unknown command 'dance'; valid: run, check, scenarios, restore, top, report, help, "
-			"version (see bpfsoakd --help)");
+	assert_rejected(
+		parse("dance", NULL),
+		"unknown command 'dance'; valid: run, check, scenarios, restore, top, report, help, "
+		"version (see bpfsoakd --help)");
 	assert_rejected(parse("run", "check", NULL),
 			"unexpected argument 'check' (see bpfsoakd --help)");
 	assert_rejected(parse("run", "--", "--quiet", NULL),

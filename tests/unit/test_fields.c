@@ -104,6 +104,15 @@ static void test_references_add_up(void **state)
 	assert_int_equal(references(100, 40, 53), 0);
 	assert_int_equal(references(100, 40, 52), 1);
 	assert_int_equal(references(100, 40, 61), 1);
+	assert_int_equal(s.unjudged, 0);
+	/* A doubt is neither a violation nor nothing; beyond what can be doubted it is one. */
+	s.births_skipped = 10;
+	assert_int_equal(references(100, 40, 50), 0);
+	assert_int_equal(s.unjudged, 3);
+	s.unjudged = 0;
+	assert_int_equal(references(100, 40, 44), 2);
+	assert_int_equal(s.unjudged, 7);
+	assert_int_equal(references(100, 40, 61), 1);
 	s.oracles[ORACLE_FIELDS] = ORACLE_ABSENT;
 	assert_int_equal(references(100, 0, 0), 0);
 }
