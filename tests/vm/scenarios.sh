@@ -32,6 +32,7 @@ table_is_complete() {
 # wanted SUFFIX: are there any to be played on this sort of kernel?
 wanted() {
 	local name
+	rows | grep -qE -- "[a-z]$1$" || return 1
 	[ -n "$SCENARIOS" ] || return 0
 	for name in $SCENARIOS; do
 		rows | grep -qx -- "$name$1" && return 0
