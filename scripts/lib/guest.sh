@@ -309,12 +309,15 @@ guest_emulator_fault() {
 
 # While the kernel patches a function's entry or a trampoline, the other CPUs must not see the breakpoint for longer
 # than it is there; with a thread for each CPU, emulated ones sometimes do (seen with QEMU 7.2 when
-# tracing programs are attached or detached). Only the report that killed the guest counts, and only
-# a breakpoint in one of those two places.
+# tracing programs are attached or detached, and at boot, where the kernel patches its jump labels).
+# Only the report that killed the guest counts, and only a breakpoint in one of those two places, or
+# anywhere before the guest's script began: nothing of ours has run by then.
 emulator_stale_int3() {
-	guest_kernel_report "$1" | awk 'NR == 1 { int3 = /Oops: int3/ }
+	local up=no
+	! grep -aqF "$GUEST_READY" "$1/console.log" || up=yes
+	guest_kernel_report "$1" | awk -v up=$up 'NR == 1 { int3 = /Oops: int3/ }
 		/RIP: / && !seen++ { entry = /\+0x[15]\// || /:bpf_trampoline_[0-9]+\+/ }
-		END { exit !(int3 && entry) }'
+		END { exit !(int3 && (entry || up == "no")) }'
 }
 
 # A double fault with EFLAGS that no CPU could have: bit 1 clear, or one of the reserved bits 22-31
