@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "partner.h"
 #include "reader.h"
 #include "util.h"
 
@@ -182,6 +183,13 @@ void worker_be_watched(struct worker *w, int map, int key, unsigned int shape, u
 	/* What the other process made the owner cache meanwhile must not be found any more. */
 	if (!r)
 		worker_judge(w, map, key, value, size, "us");
+}
+
+struct partner *worker_partner(struct worker *w)
+{
+	if (!w->partner)
+		partner_new(w->cpu, &w->partner);
+	return w->partner;
 }
 
 struct owner *worker_any_owner(struct worker *w, struct rng *rng)
