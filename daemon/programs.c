@@ -17,7 +17,7 @@
 #include "soak.skel.h"
 #include "util.h"
 
-#define LINKS_MAX 64
+#define LINKS_MAX 80
 
 /*
  * Both copies are skipped at once when two tasks were preempted in them on one CPU: 13 times in 5
@@ -104,6 +104,10 @@ static const struct part_program part_programs[] = {
 	{ "fill_task_fields", PART_FILL, false, 0 },
 	{ "touch_sk_fields", PART_FILL, false, 0 },
 	{ "touch_task_fields", PART_FILL, false, 0 },
+	{ "order_sk", PART_ORDER, false, 0 },
+	{ "order_task", PART_ORDER, false, 0 },
+	{ "order_packet", PART_ORDER, false, 0 },
+	{ "order_tick", PART_ORDER, false, 0 }, /* attached by those who have an event */
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_pinned", PART_STALL, false, 0 },
@@ -119,6 +123,8 @@ static const char *const fields_programs[] = { "fill_sk_fields",   "fill_task_fi
 					       "fields_trace_exit" };
 static const char *const fields_maps[] = { "sk_field", "sk_fields", "task_field", "task_fields",
 					   "sk_ref",   "sk_refs",   "task_ref",	  "task_refs" };
+
+static const char *const order_maps[] = { "order_sks", "order_tasks" };
 
 static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium", "value_large",
 						      "value_fields", "value_ref" };
@@ -139,11 +145,12 @@ struct programs {
 	size_t cpus;
 	bool ledger;
 	bool fields; /* values with special fields */
+	bool orders;
 	int key_type;
 	int value_type[SOAK_SHAPES];
 };
 
-/* While special fields are tried a refusal is an answer, not a complaint. */
+/* While something is tried a refusal is an answer, not a complaint. */
 static bool trying;
 
 /* A refused program comes with the verifier's log, many lines in one message. */
@@ -255,6 +262,9 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 		  btf__find_by_name_kind(vmlinux, "__bpf_selem_free_trace_rcu", BTF_KIND_FUNC) > 0;
 	p->skel->rodata->frees_are_chained = chained;
 	choose_fields(p, vmlinux);
+	for (size_t i = 0; i < ARRAY_SIZE(order_maps); i++)
+		bpf_map__set_autocreate(bpf_object__find_map_by_name(p->skel->obj, order_maps[i]),
+					p->orders);
 	for (size_t i = 0; i < ARRAY_SIZE(part_programs); i++) {
 		const struct part_program *entry = &part_programs[i];
 		struct bpf_program *prog;
@@ -264,7 +274,8 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 		if (!prog)
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
-		       (p->fields || !is_of_fields(entry->name));
+		       (p->fields || !is_of_fields(entry->name)) &&
+		       (p->orders || entry->part != PART_ORDER);
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
 			load = load && chained;
@@ -347,7 +358,8 @@ static int introduce(struct programs *p)
 	return p->skel->bss->control.tgid ? 0 : -ESRCH;
 }
 
-static int load(const struct programs_options *options, bool fields, struct programs **ret)
+static int load(const struct programs_options *options, bool fields, bool orders,
+		struct programs **ret)
 {
 	struct programs *p = calloc(1, sizeof(*p));
 	int r;
@@ -366,6 +378,7 @@ static int load(const struct programs_options *options, bool fields, struct prog
 	}
 	p->ledger = options->ledger;
 	p->fields = fields;
+	p->orders = orders;
 	r = choose_programs(p, options);
 	if (!r && p->fields)
 		r = tag_reference(bpf_object__btf(p->skel->obj));
@@ -373,10 +386,10 @@ static int load(const struct programs_options *options, bool fields, struct prog
 		r = size_tables(p, options);
 	if (r)
 		goto fail;
-	trying = p->fields;
+	trying = fields || orders;
 	r = soak_bpf__load(p->skel);
 	trying = false;
-	if (r && p->fields) {
+	if (r && (fields || orders)) {
 		programs_free(p);
 		return -EOPNOTSUPP;
 	}
@@ -400,15 +413,26 @@ fail:
 	return r;
 }
 
-/* Whether this kernel takes special fields is found out by trying. */
+/* Whether this kernel takes special fields, and orders, is found out by trying. */
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
-	int r = load(options, true, ret);
+	static const struct {
+		bool fields, orders;
+		const char *refused;
+	} tries[] = {
+		{ true, true, "values with special fields" },
+		{ false, true, "programs that act for scenarios" },
+		{ true, false, "values with special fields, and programs that act for scenarios" },
+	};
 
-	if (r != -EOPNOTSUPP)
-		return r;
-	log_info("this kernel refuses values with special fields (--verbose shows why)");
-	return load(options, false, ret);
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		int r = load(options, tries[i].fields, tries[i].orders, ret);
+
+		if (r != -EOPNOTSUPP)
+			return r;
+		log_info("this kernel refuses %s (--verbose shows why)", tries[i].refused);
+	}
+	return load(options, false, false, ret);
 }
 
 bool programs_has_fields(const struct programs *p)
@@ -428,6 +452,8 @@ static int attach_one(struct programs *p, const struct part_program *entry)
 
 	if (!prog || bpf_program__fd(prog) < 0)
 		return -ENOENT;
+	if (bpf_program__type(prog) == BPF_PROG_TYPE_PERF_EVENT)
+		return 0;
 	if (p->n_links == LINKS_MAX)
 		return -E2BIG;
 	link = bpf_program__attach(prog);
@@ -629,6 +655,11 @@ size_t programs_value_size(unsigned int shape)
 	return value_sizes[shape];
 }
 
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape)
+{
+	return kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS);
+}
+
 int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
 {
 	static unsigned int serial;
@@ -637,7 +668,7 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	int fd;
 
 	opts.map_flags = BPF_F_NO_PREALLOC;
-	if (kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS))
+	if (programs_is_cloned(kind, shape))
 		opts.map_flags |= BPF_F_CLONE;
 	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
 	opts.btf_key_type_id = (uint32_t)p->key_type;
@@ -669,6 +700,44 @@ int programs_set_fill(const struct programs *p, enum soak_kind kind, unsigned in
 
 	r = fd < 0 ? bpf_map_delete_elem(outer, &slot) : bpf_map_update_elem(outer, &slot, &fd, 0);
 	return r < 0 ? -errno : 0;
+}
+
+struct soak_order *programs_order(const struct programs *p, unsigned int index)
+{
+	if (!p->orders || index >= SOAK_ORDERS)
+		return NULL;
+	return &p->skel->bss->orders[index];
+}
+
+void programs_add_orders(const struct programs *p, int orders, int bare)
+{
+	struct soak_control *control = &p->skel->bss->control;
+
+	__atomic_fetch_add(&control->orders, (unsigned int)orders, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&control->bare, (unsigned int)bare, __ATOMIC_SEQ_CST);
+}
+
+int programs_set_order(const struct programs *p, enum soak_kind kind, unsigned int index,
+		       unsigned int slot, int fd)
+{
+	const struct bpf_map *map =
+		kind == SOAK_SK ? p->skel->maps.order_sks : p->skel->maps.order_tasks;
+	unsigned int key = index * SOAK_ORDER_MAPS + slot;
+	int outer = bpf_map__fd(map), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &key) : bpf_map_update_elem(outer, &key, &fd, 0);
+	return r < 0 ? -errno : 0;
+}
+
+int programs_of_order(const struct programs *p, enum soak_by by, enum soak_kind kind)
+{
+	const struct bpf_program *prog = by == SOAK_BY_PACKET ? p->skel->progs.order_packet
+					 : by == SOAK_BY_TICK ? p->skel->progs.order_tick
+					 : kind == SOAK_SK    ? p->skel->progs.order_sk
+							      : p->skel->progs.order_task;
+	int fd = bpf_program__fd(prog);
+
+	return fd < 0 ? -EOPNOTSUPP : fd;
 }
 
 /* A syscall program's context is copied back to where it came from. */
@@ -712,6 +781,16 @@ int programs_held(const struct programs *p, struct soak_held *ret)
 	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_held), &opts))
 		return -errno;
 	return ret->seen ? 0 : -EOPNOTSUPP;
+}
+
+int programs_who(const struct programs *p, uint32_t *ret)
+{
+	struct soak_who who = { 0 };
+	int r = inspect(p->skel->progs.who, &who, sizeof(who));
+
+	if (!r)
+		*ret = who.tid;
+	return r;
 }
 
 void programs_note_own_map(const struct programs *p, struct map_ids *ids)
