@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Each scenario by itself, on an idle kernel, one boot for all: it does what it is for, more than
+# once, and a correct kernel passes. What only a lab kernel can play is refused on the stock one, and
+# played in a second boot. SCENARIOS="NAME..." for some of them.
+# shellcheck source=tests/vm/lib/vm.sh
+. "$(dirname "$0")/lib/vm.sh"
+
+SCENARIOS=${SCENARIOS:-}
+
+# As the table in the source has them.
+names() {
+	sed -nE 's/^#define SCENARIOS.*//; s/^\tX\("([a-z-]+)", [a-z_]+, [0-9]+\).*/\1/p' \
+		"$ROOT/daemon/scenarios/mix.h"
+}
+
+rows() {
+	sed -nE "/<<'ROWS'/,/^ROWS/s/^([a-z-]+(@lab)?) [0-9].*/\1/p" "$VM_TESTS/guest/scenarios"
+}
+
+# A scenario that nobody plays here, or a row of one that is gone.
+table_is_complete() {
+	local name
+	while read -r name; do
+		judge "row-$name" "not one row in tests/vm/guest/scenarios, or no such scenario" \
+			[ "$(rows | grep -cE "^$name(@lab)?$")/$(names | grep -cx -- "$name")" = 1/1 ]
+	done < <({ names && rows | sed 's/@lab$//'; } | sort -u)
+	judge rows-some "found no scenarios in mix.h" [ "$(names | wc -l)" -ge 3 ]
+}
+
+# wanted SUFFIX: are there any to be played on this sort of kernel?
+wanted() {
+	local name
+	[ -n "$SCENARIOS" ] || return 0
+	for name in $SCENARIOS; do
+		rows | grep -qx -- "$name$1" && return 0
+	done
+	return 1
+}
+
+# play KERNEL SUFFIX
+play() {
+	wanted "$2" || return 0
+	VM_KERNEL=$1
+	VM_ENV=("ONLY=$SCENARIOS" "NAMES=$(names | tr '\n' ' ')" "SUFFIX=$2")
+	vm_boot "scenarios$2" scenarios 1800
+	kernel_reports_are_known "kernel-log$2" "$VM_RESULTS/console.log"
+}
+
+vm_begin
+table_is_complete
+vm_build build
+play newest ''
+play lab @lab
