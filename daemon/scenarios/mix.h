@@ -18,7 +18,8 @@
 #define SCENARIOS(X)            \
 	X("owners", owners, 38) \
 	X("access", access, 57) \
-	X("clash", clash, 5)
+	X("clash", clash, 5)    \
+	X("fork-refused", fork_refused, 1)
 
 unsigned int scenarios_count(void);
 
