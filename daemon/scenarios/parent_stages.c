@@ -325,8 +325,7 @@ static int enlist(int program)
 	attr.test.prog_fd = (__u32)program;
 	attr.test.ctx_in = (uintptr_t)&enlisted;
 	attr.test.ctx_size_in = sizeof(enlisted);
-	attr.test.ctx_out = (uintptr_t)&enlisted;
-	attr.test.ctx_size_out = sizeof(enlisted);
+	/* It is copied back there. */
 	if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attr, sizeof(attr)) < 0)
 		return -1;
 	return enlisted.slot < SOAK_REFUSALS ? (int)enlisted.slot : -1;
