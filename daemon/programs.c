@@ -633,6 +633,11 @@ size_t programs_value_size(unsigned int shape)
 	return value_sizes[shape];
 }
 
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape)
+{
+	return kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS);
+}
+
 int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
 {
 	static unsigned int serial;
@@ -641,7 +646,7 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	int fd;
 
 	opts.map_flags = BPF_F_NO_PREALLOC;
-	if (kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS))
+	if (programs_is_cloned(kind, shape))
 		opts.map_flags |= BPF_F_CLONE;
 	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
 	opts.btf_key_type_id = (uint32_t)p->key_type;

@@ -97,6 +97,9 @@ size_t programs_mapped_bytes(const struct programs *programs);
 /* A new storage map of one shape; the caller closes the fd. Returns the fd or -errno. */
 int programs_new_map(const struct programs *programs, enum soak_kind kind, unsigned int shape);
 
+/* Does accept() copy values of such maps (BPF_F_CLONE)? */
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape);
+
 /* Bytes of a value of that shape. */
 size_t programs_value_size(unsigned int shape);
 

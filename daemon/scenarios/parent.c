@@ -129,15 +129,15 @@ static struct soak_refusal *refusal_of(struct worker *w, const struct parent *pa
 		       : programs_refusal(pool_programs(w->pool), (unsigned int)parent->slot);
 }
 
-/* The next birth alone; what is left of that by a fork that did not come so far goes by. */
-static void arm(struct worker *w, const struct parent *parent, unsigned int what)
+/* One birth, the next one or the one after it. */
+static void arm(struct worker *w, const struct parent *parent, unsigned int what, unsigned int skip)
 {
 	struct soak_refusal *refusal = refusal_of(w, parent);
 
 	if (!refusal)
 		return;
 	refusal->what = what;
-	refusal->skip = 0;
+	refusal->skip = skip;
 	__atomic_store_n(&refusal->left, what ? 1 : 0, __ATOMIC_SEQ_CST);
 }
 
@@ -165,8 +165,11 @@ static bool interrupt(const struct parent *parent)
 	return let_go_on(parent, true) && let_go_on(parent, false);
 }
 
+/* Before the hook there is nothing that could be filled. */
 static unsigned int what_to_do(enum fork_stage stage)
 {
+	if (stage < FORK_LSM)
+		return 0;
 	return SOAK_REFUSE_FILL | (stage == FORK_LSM ? SOAK_REFUSE_DENY : 0);
 }
 
@@ -180,14 +183,15 @@ int parent_try(struct worker *w, struct parent *parent, enum fork_stage stage, u
 	if ((stage == FORK_SIGNAL && parent->listener < 0) ||
 	    (stage == FORK_LSM && parent->slot < 0))
 		return 0;
-	arm(w, parent, what_to_do(stage));
+	/* The first process of a namespace that is to be dead is let through. */
+	arm(w, parent, what_to_do(stage), stage == FORK_DEAD_PID_NS);
 	if (send(parent->channel, &order, sizeof(order), MSG_NOSIGNAL) != sizeof(order))
 		return -EPIPE;
 	if (stage == FORK_SIGNAL)
 		interrupted = interrupt(parent);
 	if (!hear(parent, ret, sizeof(*ret)))
 		return -ESRCH;
-	arm(w, parent, 0);
+	arm(w, parent, 0, 0);
 	if (!interrupted)
 		ret->error = FORK_UNTRIED;
 	return 0;
@@ -208,7 +212,7 @@ static bool kill_in_fork(struct worker *w, const struct parent *parent)
 
 	if (parent->slot < 0)
 		return false;
-	arm(w, parent, SOAK_REFUSE_FILL | SOAK_REFUSE_KILL);
+	arm(w, parent, SOAK_REFUSE_FILL | SOAK_REFUSE_KILL, 0);
 	if (send(parent->channel, &order, sizeof(order), MSG_NOSIGNAL) != sizeof(order))
 		return false;
 	/* It answers only if nobody killed it. */
