@@ -47,6 +47,7 @@ struct state {
 	int listener;		/* 0: none */
 	struct sockaddr_storage address;
 	socklen_t address_len;
+	bool no_v6;
 	bool has_key, no_keys;	  /* for MD5 signatures; this kernel has none */
 	unsigned int filter, key; /* bytes that they are charged with */
 	unsigned int cost;	  /* all that a clone is charged with */
@@ -202,13 +203,15 @@ static int listen_bare(struct worker *w, struct state *s)
  */
 static int new_listener(struct worker *w, struct state *s, struct rng *rng)
 {
+	bool v6 = rng_below(rng, 2) && !s->no_v6;
 	int fd, r = netns_limit(s->netns, 1);
 
 	if (r)
 		return r;
-	loopback(s, rng_below(rng, 2));
+	loopback(s, v6);
 	fd = listen_bare(w, s);
 	netns_limit(s->netns, NETNS_ROOM);
+	s->no_v6 |= v6 && (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL);
 	if (fd < 0)
 		return fd;
 	r = furnish(s, fd, rng);

@@ -10,6 +10,7 @@
  * somebody killed.
  */
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "../log.h"
 #include "../pool.h"
@@ -204,6 +205,14 @@ static enum scenario_result refuse(struct worker *w, struct state *s, struct rng
 	return refused && right && !answer.after ? SCENARIO_EFFECT : SCENARIO_FAILED;
 }
 
+static const char *lacks(void)
+{
+	if (syscall(SYS_clone3, NULL, 0) < 0 && errno == ENOSYS)
+		return "clone3() is not there, or a seccomp filter hides it: run it outside of that "
+		       "container";
+	return NULL;
+}
+
 static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 {
 	struct state *s = state;
@@ -247,6 +256,7 @@ static void end(struct worker *w, void *state)
 const struct scenario scenario_fork_refused = {
 	.what = "a task with values in many maps forks and is refused, at many stages of it",
 	.state_size = sizeof(struct state),
+	.lacks = lacks,
 	.step = step,
 	.end = end,
 };

@@ -37,8 +37,9 @@ static const char *lacks(void)
 	struct spare_cgroup cgroup = { 0 };
 
 	if (spare_cgroup_new("bpfsoakd-memory", "memory.max", &cgroup) < 0)
-		return "no cgroup with a limit on memory can be made beside the daemon's own or below "
-		       "it: write +memory to cgroup.subtree_control there, or give it the right to";
+		return "no cgroup with a limit on memory can be made, neither beside the daemon's own "
+		       "nor below it: it takes the right to do so, and +memory in the "
+		       "cgroup.subtree_control of the one above";
 	spare_cgroup_end(&cgroup);
 	return NULL;
 }

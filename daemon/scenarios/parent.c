@@ -160,8 +160,9 @@ static bool let_go_on(const struct parent *parent, bool with_signal)
  * The fork comes twice: the signal was waiting when copy_process() looked, so it said
  * -ERESTARTNOINTR, the handler ran, and the system call began anew.
  */
-static bool interrupt(const struct parent *parent)
+static bool interrupt(struct parent *parent)
 {
+	parent->signals++;
 	return let_go_on(parent, true) && let_go_on(parent, false);
 }
 
@@ -192,7 +193,7 @@ int parent_try(struct worker *w, struct parent *parent, enum fork_stage stage, u
 	if (!hear(parent, ret, sizeof(*ret)))
 		return -ESRCH;
 	arm(w, parent, 0, 0);
-	if (!interrupted)
+	if (!interrupted || ret->signals != parent->signals)
 		ret->error = FORK_UNTRIED;
 	return 0;
 }

@@ -65,6 +65,7 @@ struct parent {
 	int listener; /* of its forks with a mark, -1: none */
 	int slot;     /* of its refusals, -1: none */
 	bool contained;
+	unsigned int signals; /* that it was sent */
 };
 
 #define PARENT_INIT                                                     \

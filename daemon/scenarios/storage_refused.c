@@ -28,14 +28,16 @@ struct state {
 	int fd;			/* 0: none */
 	unsigned int turns;
 	unsigned int first[SOAK_SHAPES]; /* what an owner's first value is charged; 0: not known */
+	bool no_v6;
 	uint64_t next_ns;
 };
 
+/* IPv6 last: it may not be there. */
 static const struct {
 	int family, type;
 } sorts[] = {
-	{ AF_INET, SOCK_DGRAM },   { AF_INET, SOCK_STREAM }, { AF_INET6, SOCK_DGRAM },
-	{ AF_INET6, SOCK_STREAM }, { AF_UNIX, SOCK_DGRAM },  { AF_UNIX, SOCK_STREAM },
+	{ AF_INET, SOCK_DGRAM },  { AF_INET, SOCK_STREAM }, { AF_UNIX, SOCK_DGRAM },
+	{ AF_UNIX, SOCK_STREAM }, { AF_INET6, SOCK_DGRAM }, { AF_INET6, SOCK_STREAM },
 };
 
 static unsigned int renew_maps(struct worker *w, struct state *s, struct rng *rng)
@@ -78,7 +80,7 @@ static void end_life(struct worker *w, struct state *s, struct rng *rng)
 /* While it is born it may not be charged for anything: the fill programs are refused, too. */
 static int new_socket(struct worker *w, struct state *s, struct rng *rng)
 {
-	unsigned int sort = rng_below(rng, ARRAY_SIZE(sorts));
+	unsigned int sort = rng_below(rng, ARRAY_SIZE(sorts) - (s->no_v6 ? 2 : 0));
 	int r = netns_limit(s->netns, 1);
 
 	r = r ?: netns_enter(s->netns);
@@ -90,6 +92,7 @@ static int new_socket(struct worker *w, struct state *s, struct rng *rng)
 	netns_limit(s->netns, NETNS_ROOM);
 	if (r) {
 		s->fd = 0;
+		s->no_v6 |= r == -EAFNOSUPPORT;
 		return r;
 	}
 	bump(&w->born[SOAK_SK], 1);
