@@ -148,9 +148,25 @@ struct call {
 	enum way way;
 	int fds[2]; /* sockets that it made */
 	int listener;
-	int map, key;
-	const void *value;
+	struct kept *kept; /* of an update, as are the next three */
+	int key;
+	uint64_t cookie;
+	unsigned char value[VALUE_MAX];
 };
+
+static void prepare(struct state *s, enum way way, struct rng *rng, struct call *ret)
+{
+	struct kept *kept = &s->kept[rng_below(rng, MAPS)];
+
+	ret->way = way;
+	ret->fds[0] = ret->fds[1] = -1;
+	ret->listener = s->listener;
+	ret->kept = kept;
+	ret->key = s->self;
+	ret->cookie = rng_next(rng) | 1;
+	churn_make_value(ret->value, programs_value_size(kept->shape), ret->cookie, 0,
+			 SOAK_ROLE_NONE);
+}
 
 static long call_fork(void)
 {
@@ -177,7 +193,7 @@ static long call(struct call *c)
 	case WAY_PAIR:
 		return socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, c->fds);
 	case WAY_UPDATE:
-		return bpf_map_update_elem(c->map, &c->key, c->value, BPF_ANY);
+		return bpf_map_update_elem(c->kept->fd, &c->key, c->value, BPF_ANY);
 	default:
 		return c->fds[0] = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC);
 	}
@@ -305,38 +321,39 @@ static bool note(struct sweep *sweep, bool failed, long r)
 	return r < 0;
 }
 
+static void note_update(struct worker *w, const struct call *c, long r)
+{
+	if (r < 0) {
+		worker_refused(w, (int)r);
+		return;
+	}
+	c->kept->cookie = c->cookie;
+	bump(&w->updates, 1);
+}
+
 static enum scenario_result refuse(struct worker *w, struct state *s, enum way way, struct rng *rng)
 {
-	struct kept *kept = &s->kept[rng_below(rng, MAPS)];
-	struct call c = { .way = way, .fds = { -1, -1 }, .listener = s->listener };
-	size_t size = programs_value_size(kept->shape);
-	uint64_t cookie = rng_next(rng) | 1;
-	unsigned char value[VALUE_MAX];
-	bool failed, right;
+	bool failed, refused, right;
+	struct call c;
 	long r;
 
-	if (way == WAY_UPDATE && !kept->open)
+	prepare(s, way, rng, &c);
+	if (way == WAY_UPDATE && !c.kept->open)
 		return SCENARIO_NOTHING;
-	churn_make_value(value, size, cookie, 0, SOAK_ROLE_NONE);
-	c.map = kept->fd;
-	c.key = s->self;
-	c.value = value;
 	r = call_with_fault(s, &c, s->sweeps[way].n, &failed);
-	if (way == WAY_UPDATE && !r)
-		kept->cookie = cookie;
-	if (way == WAY_UPDATE && r)
-		worker_refused(w, (int)r);
+	if (way == WAY_UPDATE)
+		note_update(w, &c, r);
 	right = judge(w, s, &c, r);
 	clean_up(w, &c, r);
-	if (way == WAY_ACCEPT && r >= 0)
+	/* Accepted, or gone: what was refused still waits. */
+	if (way == WAY_ACCEPT && (r >= 0 || !failed))
 		drop_connection(s);
 	worker_took_effect(w);
-	/* Refused without a fault of ours: pressure, or a lock that was made to fail. */
-	if (!failed && r < 0)
+	/* Without a fault of ours: pressure, or a lock that was made to fail. */
+	if (!right || (!failed && r < 0))
 		return SCENARIO_FAILED;
-	if (!note(&s->sweeps[way], failed, r))
-		return right ? SCENARIO_NOTHING : SCENARIO_FAILED;
-	return right ? SCENARIO_EFFECT : SCENARIO_FAILED;
+	refused = note(&s->sweeps[way], failed, r);
+	return refused ? SCENARIO_EFFECT : SCENARIO_NOTHING;
 }
 
 static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
