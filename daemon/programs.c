@@ -124,6 +124,13 @@ static const struct part_program part_programs[] = {
 	{ "rendezvous_clone", PART_RENDEZVOUS, false, 0 },
 	{ "rendezvous_uncharge", PART_RENDEZVOUS, false, 0 },
 	{ "rendezvous_destroy", PART_RENDEZVOUS, false, 0 },
+	{ "walk_small", PART_WALK, false, 0 },
+	{ "walk_medium", PART_WALK, false, 0 },
+	{ "walk_large", PART_WALK, false, 0 },
+	{ "walk_fields", PART_WALK, false, 0 },
+	{ "walk_ref", PART_WALK, false, 0 },
+	{ "walk_task", PART_WALK, false, 0 },
+	{ "walk_task_file", PART_WALK, false, 0 },
 };
 
 #define PAIRS_MAX 14
@@ -182,6 +189,7 @@ struct programs {
 /* What a kernel may refuse, and what then is done without. */
 #define EXTRA_FIELDS (1u << 0) /* values with special fields */
 #define EXTRA_FILLS  (1u << 1) /* programs that fill cgroups and inodes: bpf(2) does so as well */
+#define EXTRA_WALKS  (1u << 2) /* what iterators of scenarios run */
 
 /* While these are tried a refusal is an answer, not a complaint. */
 static bool trying;
@@ -207,7 +215,12 @@ static bool target_exists(const struct bpf_program *prog, const struct btf *vmli
 {
 	const char *section = bpf_program__section_name(prog);
 	const char *target = strchr(section, '/');
+	char iterator[64];
 
+	if (!strncmp(section, "iter/", 5)) {
+		snprintf(iterator, sizeof(iterator), "bpf_iter_%s", target + 1);
+		return btf__find_by_name_kind(vmlinux, iterator, BTF_KIND_FUNC) > 0;
+	}
 	if (strncmp(section, "fentry/", 7) && strncmp(section, "fexit/", 6))
 		return true;
 	return btf__find_by_name_kind(vmlinux, target + 1, BTF_KIND_FUNC) > 0;
@@ -337,6 +350,7 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
 		       is_of_kinds(p, entry) &&
+		       (entry->part != PART_WALK || (p->extras & EXTRA_WALKS)) &&
 		       (programs_has_fields(p) || !is_of_fields(entry->name));
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
@@ -478,13 +492,14 @@ fail:
 /* What this kernel takes is found out by trying. */
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
-	unsigned int extras = EXTRA_FIELDS | EXTRA_FILLS;
+	unsigned int extras = EXTRA_FIELDS | EXTRA_FILLS | EXTRA_WALKS;
 	int r;
 
 	if (!(options->kinds & ~(SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK))))
-		extras = EXTRA_FIELDS;
+		extras &= ~EXTRA_FILLS;
 	while ((r = load(options, extras, ret)) == -EOPNOTSUPP && extras) {
-		extras = extras & EXTRA_FILLS ? extras & ~EXTRA_FILLS : extras & ~EXTRA_FIELDS;
+		/* The last one first. */
+		extras &= ~(1u << log2_of(extras));
 		log_info("this kernel refuses programs that the run can do without (--verbose "
 			 "shows why)");
 	}
@@ -753,6 +768,11 @@ unsigned int programs_map_type(enum soak_kind kind)
 	return types[kind];
 }
 
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape)
+{
+	return kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS);
+}
+
 int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
 {
 	static unsigned int serial;
@@ -761,7 +781,7 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	int fd;
 
 	opts.map_flags = BPF_F_NO_PREALLOC;
-	if (kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS))
+	if (programs_is_cloned(kind, shape))
 		opts.map_flags |= BPF_F_CLONE;
 	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
 	opts.btf_key_type_id = (uint32_t)p->key_type;
@@ -811,6 +831,46 @@ int programs_inspect_storage(const struct programs *p, uint64_t storage,
 	if (r)
 		return r;
 	return ret->readable ? 0 : -EFAULT;
+}
+
+int programs_walk_program(const struct programs *p, enum walk_over over, unsigned int shape)
+{
+	const struct bpf_program *of_shape[SOAK_SHAPES] = {
+		p->skel->progs.walk_small,  p->skel->progs.walk_medium, p->skel->progs.walk_large,
+		p->skel->progs.walk_fields, p->skel->progs.walk_ref,
+	};
+	const struct bpf_program *program = over == WALK_STORAGE ? of_shape[shape]
+					    : over == WALK_TASKS ? p->skel->progs.walk_task
+								 : p->skel->progs.walk_task_file;
+	int fd = bpf_program__fd(program);
+
+	return fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+struct soak_walk *programs_walk(const struct programs *p, unsigned int index)
+{
+	return index < SOAK_WALKS ? &p->skel->bss->walks[index] : NULL;
+}
+
+int programs_set_walk(const struct programs *p, enum soak_kind kind, unsigned int index, int fd)
+{
+	const struct bpf_map *map =
+		kind == SOAK_SK ? p->skel->maps.walk_sks : p->skel->maps.walk_tasks;
+	int outer = bpf_map__fd(map), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &index)
+		   : bpf_map_update_elem(outer, &index, &fd, 0);
+	return r < 0 ? -errno : 0;
+}
+
+int programs_who(const struct programs *p, uint32_t *ret)
+{
+	struct soak_who who = { 0 };
+	int r = inspect(p->skel->progs.who, &who, sizeof(who));
+
+	if (!r)
+		*ret = who.tid;
+	return r;
 }
 
 int programs_held(const struct programs *p, struct soak_held *ret)

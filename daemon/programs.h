@@ -24,6 +24,7 @@ enum program_part {
 	PART_FILL,
 	PART_STALL,
 	PART_RENDEZVOUS,
+	PART_WALK, /* never attached as a part: programs_walk_program() */
 	PART_NR,
 };
 
@@ -115,12 +116,41 @@ int programs_new_map(const struct programs *programs, enum soak_kind kind, unsig
  */
 int programs_iterate(const struct programs *programs, int map);
 
+/* Does accept() copy values of such maps (BPF_F_CLONE)? */
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape);
+
 /* Bytes of a value of that shape. */
 size_t programs_value_size(unsigned int shape);
 
 /* Puts a map where the fill programs find it; fd < 0 empties the slot. Returns 0 or -errno. */
 int programs_set_fill(const struct programs *programs, enum soak_kind kind, unsigned int shape,
 		      unsigned int slot, int fd);
+
+/* What an iterator goes over. */
+enum walk_over {
+	WALK_STORAGE, /* the elements of one map of sockets */
+	WALK_TASKS,
+	WALK_TASK_FILES,
+};
+
+/*
+ * The descriptor of the program of an iterator, borrowed; shape: of the map's values, with
+ * WALK_STORAGE. -EOPNOTSUPP when this kernel has no such iterator.
+ */
+int programs_walk_program(const struct programs *programs, enum walk_over over, unsigned int shape);
+
+/* The walk of one worker over tasks or files, NULL beyond the last one. */
+struct soak_walk *programs_walk(const struct programs *programs, unsigned int index);
+
+/*
+ * Puts a map of the small shape where the programs of that walk look for it; fd < 0 takes it out.
+ * Waits for a grace period. Returns 0 or -errno.
+ */
+int programs_set_walk(const struct programs *programs, enum soak_kind kind, unsigned int index,
+		      int fd);
+
+/* Who the calling thread is to the kernel, whatever its PID namespace. Returns 0 or -errno. */
+int programs_who(const struct programs *programs, uint32_t *ret);
 
 /* rqspinlock's counts of held locks, of all CPUs. Returns 0, -EOPNOTSUPP or another -errno. */
 int programs_held(const struct programs *programs, struct soak_held *ret);

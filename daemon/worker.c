@@ -27,6 +27,23 @@ void worker_refused(struct worker *w, int error)
 	bump(&w->syscall_errors[churn_error_class(error)], 1);
 }
 
+bool worker_may_refuse(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN || error == -ETIMEDOUT || error == -EDEADLK;
+}
+
+void worker_accuse(struct worker *w, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = vformat(fmt, ap);
+	va_end(ap);
+	bump(&w->bad_values, 1);
+	log_error("worker %u: %s", w->index, text ? text : fmt);
+}
+
 /* Each lie is told once, by whoever comes first. */
 bool worker_lies(struct worker *w, enum soak_lie lie)
 {

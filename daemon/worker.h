@@ -16,6 +16,7 @@
 #include "rng.h"
 #include "scenarios/scenario.h"
 #include "snapshot.h"
+#include "util.h"
 
 #define VALUE_MAX SOAK_SIZE_LARGE
 
@@ -63,6 +64,12 @@ void worker_took_effect(struct worker *w);
 
 /* bpf(2) refused something, by errno. */
 void worker_refused(struct worker *w, int error);
+
+/* May bpf(2) refuse so on a correct kernel, while locks are made to fail? */
+bool worker_may_refuse(int error);
+
+/* What must not be of a value, in words of its own (oracle "values"). */
+void worker_accuse(struct worker *w, const char *fmt, ...) _printf_(2, 3);
 
 /* True once, for whoever comes first, when this lie is to be told (test hook). */
 bool worker_lies(struct worker *w, enum soak_lie lie);

@@ -15,10 +15,19 @@
  * Name, identifier, weight in the default mix: the first three add up to 100; 0: on demand only. A
  * new one goes to the end: a seed then draws the same sequence as before for a given mix.
  */
-#define SCENARIOS(X)            \
-	X("owners", owners, 38) \
-	X("access", access, 57) \
-	X("clash", clash, 5)
+#define SCENARIOS(X)                           \
+	X("owners", owners, 38)                \
+	X("access", access, 57)                \
+	X("clash", clash, 5)                   \
+	X("iter-storage", iter_storage, 1)     \
+	X("iter-task", iter_task, 1)           \
+	X("iter-task-file", iter_task_file, 1) \
+	X("diag", diag, 1)                     \
+	X("lookups", lookups, 1)               \
+	X("deaths-sockets", deaths_sockets, 1) \
+	X("deaths-tcp", deaths_tcp, 1)         \
+	X("deaths-tasks", deaths_tasks, 1)     \
+	X("deaths-netns", deaths_netns, 1)
 
 unsigned int scenarios_count(void);
 
