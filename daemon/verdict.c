@@ -91,6 +91,17 @@ static void add_injection(struct snapshot *s)
 		verdict_add_reason(s, "nothing exercised: no lockless unlink");
 }
 
+static void add_perturbations(struct snapshot *s)
+{
+	for (unsigned int p = 0; p < PERTURB_NR; p++)
+		if (s->perturb_asked >> p & 1 && !s->perturbations[p][PERTURB_DONE])
+			verdict_add_reason(
+				s,
+				"nothing exercised: --%s was asked for, and did not come "
+				"about (refused %" PRIu64 " times)",
+				perturb_name(p), s->perturbations[p][PERTURB_REFUSED]);
+}
+
 static void add_idleness(struct snapshot *s)
 {
 	if (s->oracles[ORACLE_LEDGER_SK] == ORACLE_LIVE && !s->c.births[SOAK_SK])
@@ -100,6 +111,7 @@ static void add_idleness(struct snapshot *s)
 	if (!snapshot_owners(s))
 		verdict_add_reason(s, "nothing exercised: no owner was born");
 	add_injection(s);
+	add_perturbations(s);
 }
 
 static bool any_oracle_lives(const struct snapshot *s)
