@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "partner.h"
 #include "util.h"
 #include "worker.h"
 
@@ -165,6 +166,7 @@ static void *worker_main(void *arg)
 			one_op(w);
 	}
 	end_scenarios(w);
+	partner_free(TAKE_PTR(w->partner));
 	while (w->n_owners)
 		owner_kill(&w->owners[--w->n_owners]);
 	owner_maker_done(&w->maker);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "partner.h"
 #include "reader.h"
 #include "util.h"
 
@@ -196,6 +197,13 @@ int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, s
 	}
 	bump(&w->born[owner_kind(type)], (uint64_t)n);
 	return n;
+}
+
+struct partner *worker_partner(struct worker *w)
+{
+	if (!w->partner)
+		partner_new(w->cpu, &w->partner);
+	return w->partner;
 }
 
 struct owner *worker_any_owner(struct worker *w, struct rng *rng)

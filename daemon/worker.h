@@ -19,6 +19,8 @@
 
 #define VALUE_MAX SOAK_SIZE_LARGE
 
+struct partner;
+
 struct worker {
 	struct churn *churn;
 	struct churn_options *options;
@@ -34,6 +36,7 @@ struct worker {
 	unsigned int n_owners;
 	uint64_t next_clash_ns, next_read_ns, next_watch_ns;
 	uint64_t op;
+	struct partner *partner;	 /* NULL until worker_partner() */
 	void *state[SNAPSHOT_SCENARIOS]; /* of each scenario, NULL: none */
 
 	/* Read by others. */
@@ -96,6 +99,9 @@ uint64_t worker_lookup_flags(size_t size);
  * of that sort for now, or -errno, counted as well.
  */
 int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, struct owner *ret);
+
+/* The worker's second thread, on another CPU; NULL when it cannot be had. By its own thread. */
+struct partner *worker_partner(struct worker *w);
 
 /* One of the owners that are alive, NULL when there is none. */
 struct owner *worker_any_owner(struct worker *w, struct rng *rng);
