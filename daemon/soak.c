@@ -1289,12 +1289,13 @@ static void freeze_judged(struct soak *soak)
 /* Until nothing is alive, or what is alive has not changed for a while. */
 static void quiesce(struct soak *soak)
 {
-	uint64_t deadline = now_ns() + MAX(QUIESCE_MAX_NS, soak->config->stuck_ns);
-	uint64_t changed = now_ns(), last = UINT64_MAX;
+	uint64_t patience = MAX(QUIESCE_MAX_NS, soak->config->stuck_ns);
+	uint64_t changed = now_ns(), freed = changed, last = UINT64_MAX, maps = UINT64_MAX;
 
 	if (!soak->config->oracles)
 		return;
-	while (now_ns() < deadline) {
+	/* Maps are freed one after the other, and there may be many: as long as some are. */
+	while (now_ns() - freed < patience) {
 		uint64_t alive;
 
 		turn(soak, 200);
@@ -1305,6 +1306,9 @@ static void quiesce(struct soak *soak)
 		if (alive != last || soak->now.maps_outstanding)
 			changed = now_ns();
 		last = alive;
+		if (soak->now.maps_outstanding < maps)
+			freed = now_ns();
+		maps = soak->now.maps_outstanding;
 		if (now_ns() - changed > soak->config->settle_ns)
 			return;
 	}
