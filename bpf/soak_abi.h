@@ -397,6 +397,42 @@ struct soak_meeting {
 	unsigned int pad;
 };
 
+/*
+ * What programs do for a scenario, to storage of its own; see bpf/order.bpf.h. The first workers
+ * have one order each, and slots for so many maps of the small shape.
+ */
+#define SOAK_ORDERS	64 /* both powers of two */
+#define SOAK_ORDER_MAPS 32
+
+enum soak_by {
+	SOAK_BY_NOBODY,
+	SOAK_BY_CALL,	/* getsockname() or getpgid() by the thread tid */
+	SOAK_BY_PACKET, /* a datagram for a socket with a value in slot first - 1 */
+	SOAK_BY_TICK,	/* a timer on a task with a value in slot first - 1 */
+};
+
+enum soak_verb {
+	SOAK_VERB_LOOK,
+	SOAK_VERB_PUT,
+	SOAK_VERB_DELETE,
+	SOAK_VERB_EITHER, /* put or delete, as chance has it */
+};
+
+struct soak_order {
+	unsigned int by;       /* daemon: enum soak_by, written last, and first when it ends */
+	unsigned int verb;     /* daemon: enum soak_verb */
+	unsigned int index;    /* daemon: of this order */
+	unsigned int tid;      /* daemon: as the kernel calls it (soak_who) */
+	unsigned int first, n; /* daemon: slots */
+	unsigned int bare_tid; /* daemon: thread whose births are not filled */
+	unsigned int busy;     /* BPF: programs that are at it */
+	unsigned long long obeyed, put, deleted; /* BPF: counts, as are the next four */
+	unsigned long long absent;		 /* nothing there to delete */
+	unsigned long long refused;
+	unsigned long long in_softirq, in_irq;	     /* of obeyed */
+	unsigned long long cookies[SOAK_ORDER_MAPS]; /* BPF: what was looked at; 0: nothing */
+};
+
 /* Maps that the fill programs fill: shapes by slots. */
 #define SOAK_SHAPES 5
 #define SOAK_SHAPE_FIELDS                                                                       \
@@ -439,6 +475,8 @@ struct soak_control {
 	unsigned int drop_free;	   /* test hook: drop this many free events */
 	unsigned int forge_free;   /* test hook: count this many frees twice */
 	unsigned int lie;	   /* test hook: enum soak_lie */
+	unsigned int orders;	   /* orders that are given; 0: nobody looks for any */
+	unsigned int bare;	   /* threads that want a birth without storage */
 };
 
 /* Test hook: what an oracle is made to see that is not there. */
@@ -464,6 +502,12 @@ struct soak_held {
 	unsigned int seen; /* CPUs; 0: this kernel has no such table, or does not show it */
 	unsigned int cpus; /* of those, CPUs whose count is not 0 */
 	int sum;
+	unsigned int pad;
+};
+
+/* Out of the program that tells a thread who it is to the kernel. */
+struct soak_who {
+	unsigned int tid;
 	unsigned int pad;
 };
 
@@ -498,5 +542,6 @@ _Static_assert(sizeof(struct soak_fault) == 48, "soak_fault layout");
 _Static_assert(sizeof(struct soak_suspect) == 224, "soak_suspect layout");
 _Static_assert(sizeof(struct soak_value) == 32, "soak_value layout");
 _Static_assert(sizeof(struct soak_plan) == 64, "soak_plan layout");
+_Static_assert(sizeof(struct soak_order) == 88 + 8 * SOAK_ORDER_MAPS, "soak_order layout");
 
 #endif

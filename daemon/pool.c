@@ -241,6 +241,11 @@ struct map_ids *pool_map_ids(const struct pool *pool)
 	return pool->ids;
 }
 
+const struct programs *pool_programs(const struct pool *pool)
+{
+	return pool->programs;
+}
+
 unsigned int pool_shapes(const struct pool *pool)
 {
 	return programs_shapes(pool->programs);

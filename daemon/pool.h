@@ -42,6 +42,9 @@ void pool_close_map(struct pool *pool, int fd);
 /* The ids of all maps that it made. */
 struct map_ids *pool_map_ids(const struct pool *pool);
 
+/* Whose maps they are. */
+const struct programs *pool_programs(const struct pool *pool);
+
 /* How many shapes of values there are on this kernel. */
 unsigned int pool_shapes(const struct pool *pool);
 

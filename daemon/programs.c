@@ -115,6 +115,10 @@ static const struct part_program part_programs[] = {
 	{ "fill_cgroup_fields", PART_FILL, false, 0 },
 	{ "fill_inode_fields", PART_FILL, false, 0 },
 	{ "touch_inode_fields", PART_FILL, false, 0 },
+	{ "order_sk", PART_ORDER, false, 0 },
+	{ "order_task", PART_ORDER, false, 0 },
+	{ "order_packet", PART_ORDER, false, 0 },
+	{ "order_tick", PART_ORDER, false, 0 }, /* attached by those who have an event */
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_pinned", PART_STALL, false, 0 },
@@ -145,6 +149,8 @@ static const struct {
 	{ "fill_inode", SOAK_INODE },	       { "touch_inode", SOAK_INODE },
 	{ "fill_inode_fields", SOAK_INODE },   { "touch_inode_fields", SOAK_INODE },
 };
+
+static const char *const order_maps[] = { "order_sks", "order_tasks" };
 
 static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium", "value_large",
 						      "value_fields", "value_ref" };
@@ -182,6 +188,7 @@ struct programs {
 /* What a kernel may refuse, and what then is done without. */
 #define EXTRA_FIELDS (1u << 0) /* values with special fields */
 #define EXTRA_FILLS  (1u << 1) /* programs that fill cgroups and inodes: bpf(2) does so as well */
+#define EXTRA_ORDERS (1u << 2) /* programs that act for scenarios */
 
 /* While these are tried a refusal is an answer, not a complaint. */
 static bool trying;
@@ -279,6 +286,8 @@ static void choose_maps(struct programs *p)
 			bpf_map__set_autocreate(find_map(p, pattern, ""), create);
 			bpf_map__set_autocreate(find_map(p, pattern, "s"), create);
 		}
+	for (size_t i = 0; i < ARRAY_SIZE(order_maps); i++)
+		bpf_map__set_autocreate(find_map(p, order_maps[i], ""), p->extras & EXTRA_ORDERS);
 }
 
 /*
@@ -337,7 +346,8 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
 		       is_of_kinds(p, entry) &&
-		       (programs_has_fields(p) || !is_of_fields(entry->name));
+		       (programs_has_fields(p) || !is_of_fields(entry->name)) &&
+		       ((p->extras & EXTRA_ORDERS) || entry->part != PART_ORDER);
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
 			load = load && chained;
@@ -475,16 +485,30 @@ fail:
 	return r;
 }
 
-/* What this kernel takes is found out by trying. */
+/* What this kernel takes is found out by trying: first all, then without one, without two. */
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
-	unsigned int extras = EXTRA_FIELDS | EXTRA_FILLS;
-	int r;
+	static const unsigned int without[] = {
+		0,
+		EXTRA_FILLS,
+		EXTRA_FIELDS,
+		EXTRA_ORDERS,
+		EXTRA_FILLS | EXTRA_FIELDS,
+		EXTRA_FILLS | EXTRA_ORDERS,
+		EXTRA_FIELDS | EXTRA_ORDERS,
+		EXTRA_FILLS | EXTRA_FIELDS | EXTRA_ORDERS,
+	};
+	unsigned int all = EXTRA_FIELDS | EXTRA_FILLS | EXTRA_ORDERS;
+	int r = -EOPNOTSUPP;
 
 	if (!(options->kinds & ~(SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK))))
-		extras = EXTRA_FIELDS;
-	while ((r = load(options, extras, ret)) == -EOPNOTSUPP && extras) {
-		extras = extras & EXTRA_FILLS ? extras & ~EXTRA_FILLS : extras & ~EXTRA_FIELDS;
+		all &= ~EXTRA_FILLS;
+	for (size_t i = 0; i < ARRAY_SIZE(without); i++) {
+		if (without[i] & ~all)
+			continue;
+		r = load(options, all & ~without[i], ret);
+		if (r != -EOPNOTSUPP)
+			break;
 		log_info("this kernel refuses programs that the run can do without (--verbose "
 			 "shows why)");
 	}
@@ -518,6 +542,8 @@ static int attach_one(struct programs *p, const struct part_program *entry)
 
 	if (!prog || bpf_program__fd(prog) < 0)
 		return -ENOENT;
+	if (bpf_program__type(prog) == BPF_PROG_TYPE_PERF_EVENT)
+		return 0;
 	if (p->n_links == LINKS_MAX)
 		return -E2BIG;
 	link = bpf_program__attach(prog);
@@ -753,6 +779,11 @@ unsigned int programs_map_type(enum soak_kind kind)
 	return types[kind];
 }
 
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape)
+{
+	return kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS);
+}
+
 int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
 {
 	static unsigned int serial;
@@ -761,7 +792,7 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	int fd;
 
 	opts.map_flags = BPF_F_NO_PREALLOC;
-	if (kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS))
+	if (programs_is_cloned(kind, shape))
 		opts.map_flags |= BPF_F_CLONE;
 	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
 	opts.btf_key_type_id = (uint32_t)p->key_type;
@@ -780,6 +811,44 @@ int programs_set_fill(const struct programs *p, enum soak_kind kind, unsigned in
 
 	r = fd < 0 ? bpf_map_delete_elem(outer, &slot) : bpf_map_update_elem(outer, &slot, &fd, 0);
 	return r < 0 ? -errno : 0;
+}
+
+struct soak_order *programs_order(const struct programs *p, unsigned int index)
+{
+	if (!(p->extras & EXTRA_ORDERS) || index >= SOAK_ORDERS)
+		return NULL;
+	return &p->skel->bss->orders[index];
+}
+
+void programs_add_orders(const struct programs *p, int orders, int bare)
+{
+	struct soak_control *control = &p->skel->bss->control;
+
+	__atomic_fetch_add(&control->orders, (unsigned int)orders, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&control->bare, (unsigned int)bare, __ATOMIC_SEQ_CST);
+}
+
+int programs_set_order(const struct programs *p, enum soak_kind kind, unsigned int index,
+		       unsigned int slot, int fd)
+{
+	const struct bpf_map *map =
+		kind == SOAK_SK ? p->skel->maps.order_sks : p->skel->maps.order_tasks;
+	unsigned int key = index * SOAK_ORDER_MAPS + slot;
+	int outer = bpf_map__fd(map), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &key) : bpf_map_update_elem(outer, &key, &fd, 0);
+	return r < 0 ? -errno : 0;
+}
+
+int programs_of_order(const struct programs *p, enum soak_by by, enum soak_kind kind)
+{
+	const struct bpf_program *prog = by == SOAK_BY_PACKET ? p->skel->progs.order_packet
+					 : by == SOAK_BY_TICK ? p->skel->progs.order_tick
+					 : kind == SOAK_SK    ? p->skel->progs.order_sk
+							      : p->skel->progs.order_task;
+	int fd = bpf_program__fd(prog);
+
+	return fd < 0 ? -EOPNOTSUPP : fd;
 }
 
 /* A syscall program's context is copied back to where it came from. */
@@ -823,6 +892,16 @@ int programs_held(const struct programs *p, struct soak_held *ret)
 	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_held), &opts))
 		return -errno;
 	return ret->seen ? 0 : -EOPNOTSUPP;
+}
+
+int programs_who(const struct programs *p, uint32_t *ret)
+{
+	struct soak_who who = { 0 };
+	int r = inspect(p->skel->progs.who, &who, sizeof(who));
+
+	if (!r)
+		*ret = who.tid;
+	return r;
 }
 
 void programs_note_own_map(const struct programs *p, struct map_ids *ids)

@@ -22,6 +22,7 @@ struct programs;
 enum program_part {
 	PART_LEDGER,
 	PART_FILL,
+	PART_ORDER,
 	PART_STALL,
 	PART_RENDEZVOUS,
 	PART_NR,
@@ -115,12 +116,37 @@ int programs_new_map(const struct programs *programs, enum soak_kind kind, unsig
  */
 int programs_iterate(const struct programs *programs, int map);
 
+/* Does accept() copy values of such maps (BPF_F_CLONE)? */
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape);
+
 /* Bytes of a value of that shape. */
 size_t programs_value_size(unsigned int shape);
 
 /* Puts a map where the fill programs find it; fd < 0 empties the slot. Returns 0 or -errno. */
 int programs_set_fill(const struct programs *programs, enum soak_kind kind, unsigned int shape,
 		      unsigned int slot, int fd);
+
+/* An order, which belongs to one worker; NULL: no more of them, or this kernel takes none. */
+struct soak_order *programs_order(const struct programs *programs, unsigned int index);
+
+/*
+ * Adds to how many orders, and how many threads that want bare births, the programs look for. Any
+ * thread.
+ */
+void programs_add_orders(const struct programs *programs, int orders, int bare);
+
+/*
+ * Puts a map of the small shape into one of an order's slots; fd < 0 empties it. Waits for a grace
+ * period. Returns 0 or -errno.
+ */
+int programs_set_order(const struct programs *programs, enum soak_kind kind, unsigned int index,
+		       unsigned int slot, int fd);
+
+/* The descriptor of the program that obeys, -EOPNOTSUPP when the kernel lacks what it hangs on. */
+int programs_of_order(const struct programs *programs, enum soak_by by, enum soak_kind kind);
+
+/* Who the calling thread is to the kernel, whatever its PID namespace. Returns 0 or -errno. */
+int programs_who(const struct programs *programs, uint32_t *ret);
 
 /* rqspinlock's counts of held locks, of all CPUs. Returns 0, -EOPNOTSUPP or another -errno. */
 int programs_held(const struct programs *programs, struct soak_held *ret);

@@ -736,6 +736,8 @@ static int load(struct soak *soak)
 		r = programs_attach(soak->programs, PART_LEDGER);
 	if (!r)
 		r = programs_attach(soak->programs, PART_FILL);
+	if (!r)
+		r = programs_attach(soak->programs, PART_ORDER);
 	if (!r && options.stall)
 		r = programs_attach(soak->programs, PART_STALL);
 	if (!r && options.rendezvous)

@@ -16,6 +16,7 @@
 #include "rng.h"
 #include "scenarios/scenario.h"
 #include "snapshot.h"
+#include "util.h"
 
 #define VALUE_MAX SOAK_SIZE_LARGE
 
@@ -64,6 +65,12 @@ void worker_took_effect(struct worker *w);
 /* bpf(2) refused something, by errno. */
 void worker_refused(struct worker *w, int error);
 
+/* May bpf(2) refuse so on a correct kernel, while locks are made to fail? */
+bool worker_may_refuse(int error);
+
+/* What must not be of a value, in words of its own (oracle "values"). */
+void worker_accuse(struct worker *w, const char *fmt, ...) _printf_(2, 3);
+
 /* True once, for whoever comes first, when this lie is to be told (test hook). */
 bool worker_lies(struct worker *w, enum soak_lie lie);
 
@@ -102,6 +109,9 @@ int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, s
 
 /* The worker's second thread, on another CPU; NULL when it cannot be had. By its own thread. */
 struct partner *worker_partner(struct worker *w);
+
+/* Did the fill programs fill this owner at its birth? Looks for a value in the pool's maps. */
+bool worker_sees_fill(struct worker *w, enum soak_kind kind, int key);
 
 /* One of the owners that are alive, NULL when there is none. */
 struct owner *worker_any_owner(struct worker *w, struct rng *rng);

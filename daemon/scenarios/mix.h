@@ -15,9 +15,9 @@
  * Name, identifier, weight in the default mix: the first three add up to 100; 0: on demand only. A
  * new one goes to the end: a seed then draws the same sequence as before for a given mix.
  */
-#define SCENARIOS(X)            \
-	X("owners", owners, 38) \
-	X("access", access, 57) \
+#define SCENARIOS(X)                           \
+	X("owners", owners, 38)                \
+	X("access", access, 57)                \
 	X("clash", clash, 5)
 
 unsigned int scenarios_count(void);
