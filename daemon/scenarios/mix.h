@@ -18,7 +18,10 @@
 #define SCENARIOS(X)                           \
 	X("owners", owners, 38)                \
 	X("access", access, 57)                \
-	X("clash", clash, 5)
+	X("clash", clash, 5)                   \
+	X("births-sockets", births_sockets, 1) \
+	X("births-tasks", births_tasks, 1)     \
+	X("births-clones", births_clones, 1)
 
 unsigned int scenarios_count(void);
 

@@ -49,8 +49,20 @@ play() {
 	kernel_reports_are_known "kernel-log$2" "$VM_RESULTS/console.log"
 }
 
+# A stock kernel has vsock as modules.
+add_vsock() {
+	local name file
+	kernel_get newest || return 1
+	for name in vsock vmw_vsock_virtio_transport_common vsock_loopback; do
+		file=$(kernel_module "$name") || return 1
+		VM_FILES+=("$file:/usr/lib/vsock/$name.ko")
+	done
+}
+
 vm_begin
 table_is_complete
 vm_build build
+add_vsock || echo "skip family-vsock-stream: no modules of vsock for this kernel"
 play newest ''
+VM_FILES=()
 play lab @lab
