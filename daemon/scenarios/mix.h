@@ -21,7 +21,12 @@
 	X("clash", clash, 5)                   \
 	X("births-sockets", births_sockets, 1) \
 	X("births-tasks", births_tasks, 1)     \
-	X("births-clones", births_clones, 1)
+	X("births-clones", births_clones, 1)   \
+	X("flags", flags, 1)                   \
+	X("cache", cache, 1)                   \
+	X("races", races, 1)                   \
+	X("packets", packets, 1)               \
+	X("ticks", ticks, 1)
 
 unsigned int scenarios_count(void);
 
