@@ -226,7 +226,7 @@ static bool has_both(const struct state *s)
 static bool use(struct worker *w, struct state *s, struct connection *c, unsigned int n,
 		struct rng *rng)
 {
-	bool right = has_both(s);
+	bool right = true;
 
 	for (unsigned int i = 0; i < n; i++)
 		right &= judge(w, s, c[i].accepted);
@@ -247,7 +247,7 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	unsigned int wanted = 1 + rng_below(rng, BATCH), n;
 	struct connection connections[BATCH];
 	struct state *s = state;
-	bool right;
+	bool right, both;
 
 	if (renew_maps(w, s, rng) < MAPS_LEAST)
 		return SCENARIO_NOTHING;
@@ -256,13 +256,16 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 		return SCENARIO_FAILED;
 	}
 	change_listener(w, s, rng);
+	both = has_both(s);
 	n = connect_some(w, s, wanted, connections);
 	right = use(w, s, connections, n, rng);
 	/* What was not accepted now might be later, with the values of now. */
 	if (n < wanted)
 		drop_listener(s);
 	worker_took_effect(w);
-	return right && n == wanted ? SCENARIO_EFFECT : SCENARIO_FAILED;
+	if (!right || n < wanted)
+		return SCENARIO_FAILED;
+	return both ? SCENARIO_EFFECT : SCENARIO_NOTHING;
 }
 
 static void end(struct worker *w, void *state)

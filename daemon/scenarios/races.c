@@ -18,7 +18,7 @@
 #include "rivals.h"
 
 #define PAUSE_NS (300 * NSEC_PER_MSEC)
-#define TURN_NS	 (8 * NSEC_PER_MSEC)
+#define TURN_NS	 (12 * NSEC_PER_MSEC)
 #define MAP_NS	 (2 * NSEC_PER_SEC)
 
 struct state {
