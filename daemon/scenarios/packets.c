@@ -107,9 +107,10 @@ static bool both_came(const struct soak_order *order, const struct tally *tally)
 
 static bool live(struct worker *w, struct state *s, int fd, struct rng *rng)
 {
+	struct prize prize = { .map = s->value.fd, .key = fd };
 	struct tally tally = { 0 };
 
-	rivals_compete(s->value.fd, fd, 0, now_ns() + TURN_NS, rng, &tally);
+	rivals_compete(&prize, now_ns() + TURN_NS, rng, &tally);
 	rivals_count(w, &tally, "a program in softirq");
 	order_end(w);
 	return rivals_settle(w, &s->value, fd, rng) & both_came(order_of(w), &tally);

@@ -32,6 +32,7 @@ struct state {
 struct race {
 	struct worker *w;
 	struct kept *kept;
+	struct prize prize;
 	int key;
 	int fd; /* -1: a task */
 	struct raw_task task;
@@ -120,8 +121,7 @@ static void run_partner(void *arg)
 	if (race->by_program)
 		run_program(race);
 	else
-		rivals_compete(race->kept->fd, race->key, race->kept->shape, race->until_ns,
-			       &race->rng, &race->partner);
+		rivals_compete(&race->prize, race->until_ns, &race->rng, &race->partner);
 }
 
 static bool has_done_both(const struct tally *tally)
@@ -134,10 +134,14 @@ static bool run(struct worker *w, struct race *race, struct rng *rng)
 	struct tally ours = { 0 };
 
 	race->w = w;
+	race->prize = (struct prize){ .map = race->kept->fd,
+				      .key = race->key,
+				      .shape = race->kept->shape,
+				      .whole = !race->by_program };
 	race->until_ns = now_ns() + TURN_NS;
 	race->rng = (struct rng){ rng_next(rng) };
 	partner_ask(worker_partner(w), run_partner, race);
-	rivals_compete(race->kept->fd, race->key, race->kept->shape, race->until_ns, rng, &ours);
+	rivals_compete(&race->prize, race->until_ns, rng, &ours);
 	partner_wait(worker_partner(w));
 	rivals_count(w, &ours, race->by_program ? "a program" : "another thread");
 	if (!race->by_program)

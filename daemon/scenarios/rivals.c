@@ -12,47 +12,73 @@
 
 #define SETTLE_TRIES 100
 
-void rivals_turn(int map, int key, unsigned int shape, struct rng *rng, struct tally *tally)
+static int update(const struct prize *prize, struct rng *rng)
 {
-	size_t size = programs_value_size(shape);
-	bool deletes = rng_below(rng, 2);
+	size_t size = programs_value_size(prize->shape);
+	uint64_t flags = rng_below(rng, 2) ? worker_lookup_flags(size) : BPF_ANY;
 	unsigned char value[VALUE_MAX];
-	int r;
 
 	churn_make_value(value, size, rng_next(rng), 0, SOAK_ROLE_NONE);
-	r = deletes ? bpf_map_delete_elem(map, &key)
-		    : bpf_map_update_elem(map, &key, value,
-					  rng_below(rng, 2) ? worker_lookup_flags(size) : BPF_ANY);
-	r = r < 0 ? -errno : 0;
-	if (!r && deletes)
-		tally->deletes++;
-	else if (!r)
-		tally->updates++;
-	else if (deletes && r == -ENOENT)
-		tally->absent++;
-	else if (worker_may_refuse(r))
-		tally->refused[churn_error_class(r)]++;
+	return bpf_map_update_elem(prize->map, &prize->key, value, flags) < 0 ? -errno : 0;
+}
+
+/* It also puts the value where the owner has it at hand: the next one may be deleting it. */
+static int look_up(const struct prize *prize, struct tally *tally)
+{
+	size_t size = programs_value_size(prize->shape);
+	unsigned char value[VALUE_MAX];
+
+	if (bpf_map_lookup_elem_flags(prize->map, &prize->key, value, worker_lookup_flags(size)) <
+	    0)
+		return -errno;
+	tally->torn += prize->whole && !churn_value_is_whole(value, size);
+	return 0;
+}
+
+static void one_turn(const struct prize *prize, struct rng *rng, struct tally *tally)
+{
+	unsigned int what = rng_below(rng, 4);
+	bool updates = what < 2;
+	int r;
+
+	if (updates)
+		r = update(prize, rng);
+	else if (what == 2)
+		r = bpf_map_delete_elem(prize->map, &prize->key) < 0 ? -errno : 0;
 	else
+		r = look_up(prize, tally);
+	tally->updates += !r && updates;
+	tally->deletes += !r && what == 2;
+	tally->lookups += what == 3;
+	if (r == -ENOENT && !updates)
+		tally->absent += what == 2;
+	else if (r && what != 3 && worker_may_refuse(r))
+		tally->refused[churn_error_class(r)]++;
+	else if (r)
 		tally->wrong = r;
 }
 
-void rivals_compete(int map, int key, unsigned int shape, uint64_t until_ns, struct rng *rng,
+void rivals_compete(const struct prize *prize, uint64_t until_ns, struct rng *rng,
 		    struct tally *tally)
 {
 	while (now_ns() < until_ns)
-		rivals_turn(map, key, shape, rng, tally);
+		one_turn(prize, rng, tally);
 }
 
 void rivals_count(struct worker *w, const struct tally *tally, const char *against)
 {
 	bump(&w->updates, tally->updates);
 	bump(&w->deletes, tally->deletes);
+	bump(&w->lookups, tally->lookups);
 	bump(&w->syscall_errors[SOAK_ERR_ENOENT], tally->absent);
 	for (unsigned int e = 0; e < SOAK_ERR_NR; e++)
 		bump(&w->syscall_errors[e], tally->refused[e]);
 	if (tally->wrong)
-		worker_accuse(w, "an update or delete against %s: %s", against,
+		worker_accuse(w, "an update, delete or look-up against %s: %s", against,
 			      strerror(-tally->wrong));
+	if (tally->torn)
+		worker_accuse(w, "%llu values that nobody stored were found against %s",
+			      (unsigned long long)tally->torn, against);
 }
 
 bool rivals_settle(struct worker *w, struct kept *kept, int key, struct rng *rng)

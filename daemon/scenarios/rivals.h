@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Updates and deletes of one value against somebody else who does the same to it. What each is
- * answered depends on who comes first; that it is one of a few answers does not.
+ * Updates, deletes and look-ups of one value against somebody else who does the same to it. What
+ * each is answered depends on who comes first; that it is one of a few answers does not.
  */
 #ifndef SOAK_RIVALS_H
 #define SOAK_RIVALS_H
@@ -19,19 +19,27 @@ struct worker;
 struct tally {
 	uint64_t updates;
 	uint64_t deletes;
+	uint64_t lookups;
 	uint64_t absent; /* deletes that came second */
+	uint64_t torn;	 /* look-ups that found what nobody stored */
 	uint64_t refused[SOAK_ERR_NR];
 	int wrong; /* an answer that is none of those, as -errno; 0: none */
 };
 
-/* One update or delete by bpf(2). Any thread. */
-void rivals_turn(int map, int key, unsigned int shape, struct rng *rng, struct tally *tally);
+/* What it is about. Programs write only the head of a value, and that in place. */
+struct prize {
+	int map;
+	int key;
+	unsigned int shape;
+	bool whole; /* all others use bpf(2) */
+};
 
-/* The same again and again, until then (CLOCK_MONOTONIC). */
-void rivals_compete(int map, int key, unsigned int shape, uint64_t until_ns, struct rng *rng,
+/* An update, delete or look-up by bpf(2), again and again, until then (CLOCK_MONOTONIC). Any
+ * thread. */
+void rivals_compete(const struct prize *prize, uint64_t until_ns, struct rng *rng,
 		    struct tally *tally);
 
-/* Adds it to the worker's counts; an answer that was wrong is a violation. */
+/* Adds it to the worker's counts; a wrong answer or a torn value is a violation. */
 void rivals_count(struct worker *w, const struct tally *tally, const char *against);
 
 /* All others are gone: a value that is put there now is found. By the worker. */

@@ -131,10 +131,11 @@ static bool both_came(const struct soak_order *order, const struct tally *tally)
 
 static bool live(struct worker *w, struct state *s, const struct raw_task *task, struct rng *rng)
 {
+	struct prize prize = { .map = s->value.fd, .key = task->pidfd };
 	struct tally tally = { 0 };
 
 	order_give(w, SOAK_BY_TICK, SOAK_VERB_EITHER, ORDER_MARKED, 1);
-	rivals_compete(s->value.fd, task->pidfd, 0, now_ns() + TURN_NS, rng, &tally);
+	rivals_compete(&prize, now_ns() + TURN_NS, rng, &tally);
 	order_end(w);
 	rivals_count(w, &tally, "a timer's program");
 	return rivals_settle(w, &s->value, task->pidfd, rng) && both_came(order_of(w), &tally);
