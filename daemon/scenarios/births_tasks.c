@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,6 +26,7 @@
 #define MAP_NS	    (2 * NSEC_PER_SEC)
 #define EXEC_NS	    (3 * NSEC_PER_SEC)
 #define PATIENCE_MS 4000
+#define NAME_MS	    1000
 #define STACK_SIZE  16384
 
 /* include/uapi/linux/pidfd.h: a pidfd of a thread; kernels without it answer EINVAL. */
@@ -204,12 +206,31 @@ static bool meet_thread(struct state *s, struct child *child)
 	return child->thread >= 0;
 }
 
+/* By its name, which is that of the file from then on, also when it is dead. */
+static bool has_new_name(pid_t pid)
+{
+	_cleanup_free_ char *path = format("/proc/%d/comm", pid), *name = NULL;
+
+	return path && !read_file(path, &name, NULL) && !strcmp(name, "exe\n");
+}
+
+/*
+ * The pipe ends when it has executed, and when it was killed before that. It is closed a moment
+ * before the name is set: begin_new_exec() in fs/exec.c.
+ */
 static bool has_executed(struct child *child)
 {
 	char error;
 
 	close(TAKE_FD(child->gate));
-	return is_ready(child->told) && !read(child->told, &error, 1);
+	if (!is_ready(child->told) || read(child->told, &error, 1))
+		return false;
+	for (unsigned int ms = 0; ms < NAME_MS; ms++) {
+		if (has_new_name(child->pid))
+			return true;
+		sleep_ns(NSEC_PER_MSEC);
+	}
+	return false;
 }
 
 /* first and other: what the first thread and the second have. */
