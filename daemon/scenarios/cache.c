@@ -221,8 +221,8 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	bool right;
 
 	if (!s->begun)
-		s->kind = w->options->workers > 1 ? w->index % SOAK_KIND_NR
-						  : rng_below(rng, SOAK_KIND_NR);
+		s->kind = w->options->workers > 1 ? w->index % KEPT_KINDS
+						  : rng_below(rng, KEPT_KINDS);
 	s->begun = true;
 	if (!order_of(w) || !renew_maps(w, s, rng))
 		return SCENARIO_NOTHING;

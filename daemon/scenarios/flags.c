@@ -39,8 +39,8 @@ static const uint64_t all_flags[] = {
 };
 
 struct state {
-	struct kept kept[SOAK_KIND_NR];
-	uint64_t map_until_ns[SOAK_KIND_NR];
+	struct kept kept[KEPT_KINDS];
+	uint64_t map_until_ns[KEPT_KINDS];
 };
 
 struct owner_of_flags {
@@ -176,7 +176,7 @@ _Static_assert(ARRAY_SIZE(all_flags) == 11, "a prime number, so that any stride 
 
 static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 {
-	enum soak_kind kind = rng_below(rng, SOAK_KIND_NR);
+	enum soak_kind kind = rng_below(rng, KEPT_KINDS);
 	bool bare = rng_below(rng, 2), right;
 	struct state *s = state;
 	struct owner_of_flags owner;
@@ -198,7 +198,7 @@ static void end(struct worker *w, void *state)
 {
 	struct state *s = state;
 
-	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+	for (unsigned int kind = 0; kind < KEPT_KINDS; kind++)
 		kept_close(w, &s->kept[kind]);
 }
 

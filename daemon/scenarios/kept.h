@@ -15,6 +15,9 @@
 
 struct worker;
 
+/* Sockets and tasks, the first of enum soak_kind: of these a scenario makes owners by itself. */
+#define KEPT_KINDS (SOAK_TASK + 1)
+
 /* All zeros: no map. */
 struct kept {
 	bool open;

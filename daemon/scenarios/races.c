@@ -22,9 +22,9 @@
 #define MAP_NS	 (2 * NSEC_PER_SEC)
 
 struct state {
-	struct kept plain[SOAK_KIND_NR];   /* of any shape */
-	struct kept ordered[SOAK_KIND_NR]; /* where programs find it */
-	uint64_t map_until_ns[SOAK_KIND_NR];
+	struct kept plain[KEPT_KINDS];	 /* of any shape */
+	struct kept ordered[KEPT_KINDS]; /* where programs find it */
+	uint64_t map_until_ns[KEPT_KINDS];
 	uint64_t next_ns;
 };
 
@@ -152,7 +152,7 @@ static bool run(struct worker *w, struct race *race, struct rng *rng)
 
 static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 {
-	enum soak_kind kind = rng_below(rng, SOAK_KIND_NR);
+	enum soak_kind kind = rng_below(rng, KEPT_KINDS);
 	struct state *s = state;
 	struct race race = { 0 };
 	bool right;
@@ -177,7 +177,7 @@ static void end(struct worker *w, void *state)
 {
 	struct state *s = state;
 
-	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
+	for (unsigned int kind = 0; kind < KEPT_KINDS; kind++)
 		close_maps(w, s, kind);
 }
 
