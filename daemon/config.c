@@ -1453,11 +1453,11 @@ static void print_key_troff(FILE *out, const struct option *option)
 {
 	_cleanup_free_ char *limits = limits_text(option);
 
-	fputs(".TP\n\fB", out);
+	fputs(".TP\n\\fB", out);
 	print_troff(out, option->key);
-	fputs("\fR = \fI", out);
+	fputs("\\fR = \\fI", out);
 	print_troff(out, option->arg ? option->arg : "yes|no");
-	fputs("\fR\n", out);
+	fputs("\\fR\n", out);
 	print_troff(out, option->help);
 	if (limits)
 		print_troff(out, limits);
