@@ -232,7 +232,7 @@ int places_new(struct places **ret)
 {
 	_cleanup_free_ char *dir = NULL, *why = NULL;
 
-	if (cgroup_find(&dir, &why) < 0)
+	if (cgroup_find(&dir, NULL, &why) < 0)
 		dir = NULL;
 	return new_places(dir, TAKE_PTR(why), may_mount(), ret);
 }

@@ -210,6 +210,14 @@ static void put_inject(struct doc *d, struct json_object *root, const struct sna
 	}
 }
 
+static void put_isolation(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *isolation = put_object(d, root, "isolation");
+
+	put_bool(d, isolation, "own_network_namespace", s->own_netns);
+	put_bool(d, isolation, "own_cgroup", s->own_cgroup);
+}
+
 static void put_sites(struct doc *d, struct json_object *parent, const char *key,
 		      const uint64_t *values)
 {
@@ -685,6 +693,7 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 
 	put_identity(&d, root, s);
 	put_inject(&d, root, s);
+	put_isolation(&d, root, s);
 	put_lock_failures(&d, root, s);
 	put_births(&d, root, s);
 	put_alive(&d, root, s);

@@ -178,6 +178,9 @@ struct snapshot {
 	uint64_t paused_ns; /* of that, outside of the windows */
 	uint64_t reloads[RELOAD_NR];
 
+	bool own_netns;	 /* owners' sockets are in a network namespace of the run's */
+	bool own_cgroup; /* owners are in a cgroup of the run's */
+
 	struct soak_counters c;		       /* all CPUs added up; *_max_ns: the greatest */
 	uint64_t owners_by_kind[SOAK_KIND_NR]; /* owners born */
 	uint64_t maps_created;

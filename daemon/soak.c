@@ -31,6 +31,9 @@
 #include "ledger.h"
 #include "log.h"
 #include "map_ids.h"
+#include "notify.h"
+#include "own_cgroup.h"
+#include "own_netns.h"
 #include "path.h"
 #include "places.h"
 #include "pool.h"
@@ -75,6 +78,8 @@ struct soak {
 	struct probe probe;
 	struct inject_options inject_options;
 	struct inject_set inject;
+	struct own_cgroup *own_cgroup;
+	bool own_netns;
 	struct programs *programs;
 	struct places *places;
 	unsigned int kinds; /* of owners that there are: SOAK_KIND_BIT */
@@ -253,6 +258,8 @@ static void take_snapshot(struct soak *soak)
 	findings_read(soak->findings, s);
 	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
 	ledger_read_counters(soak->programs, s);
+	s->own_netns = soak->own_netns;
+	s->own_cgroup = soak->own_cgroup;
 	if (soak->churn)
 		churn_read(soak->churn, s);
 	s->rendezvous = arranges_meetings(soak);
@@ -1508,6 +1515,7 @@ static void tear_down(struct soak *soak)
 		close(soak->signal_fd);
 	if (soak->epoll_fd >= 0)
 		close(soak->epoll_fd);
+	own_cgroup_leave(soak->own_cgroup);
 	probe_free(&soak->probe);
 }
 
@@ -1584,6 +1592,15 @@ static bool wait_for_turn(struct soak *soak)
 	return go;
 }
 
+/* Owners are to touch nothing of the host's. Everything that is made later is made there. */
+static void stand_apart(struct soak *soak)
+{
+	own_cgroup_enter(&soak->own_cgroup);
+	notify_keep();
+	if (soak->config->netns == NETNS_OWN)
+		soak->own_netns = own_netns_enter();
+}
+
 /* Returns an exit code. */
 static int run(struct soak *soak)
 {
@@ -1601,6 +1618,7 @@ static int run(struct soak *soak)
 	r = choose_backends(soak);
 	if (r)
 		return r;
+	stand_apart(soak);
 	/* A child holds what its parent held: the reader comes before everything. */
 	if (soak->config->oracles && reader_new(&soak->reader) < 0)
 		soak->reader = NULL;
