@@ -262,6 +262,20 @@ static const struct option options[] = {
 	{ "pin-owners", 0, KIND_FLAG, 0, TARGET(pin_owners), 0, 1, .initial = "no",
 	  .help = "With module or fail_function, also let owners die while map_free() uncharges them. "
 		  "Linux 7.3 does not survive it: destroy() then spins for ever." },
+	{ "stutter", 0, KIND_BOOL, OPTION_RELOADABLE, TARGET(stutter), 0, 1, .initial = "yes",
+	  .arg = "yes|no",
+	  .help = "Every few seconds all workers pause together for a moment and then go on at once." },
+	{ "shuffle", 0, KIND_BOOL, OPTION_RELOADABLE, TARGET(shuffle), 0, 1, .initial = "yes",
+	  .arg = "yes|no",
+	  .help = "Every few seconds move the workers to other CPUs, or all of them off one." },
+	{ "hotplug", 0, KIND_FLAG, 0, TARGET(hotplug), 0, 1, .initial = "no",
+	  .help = "Every few seconds take one CPU of the machine offline, never the first, and bring "
+		  "it back. All that were online are online again however the run ends. For root, "
+		  "and not for a machine that does anything else." },
+	{ "pressure", 0, KIND_FLAG, OPTION_RELOADABLE, TARGET(pressure), 0, 1, .initial = "no",
+	  .help = "Every few seconds take nearly all memory that is available, until the kernel has "
+		  "to reclaim some, and give it back. A child process does that, the first to be "
+		  "killed should memory run out." },
 	{ "netns", 0, KIND_CHOICE, 0, TARGET(netns), 0, NETNS_NR - 1, netns_names, .initial = "own",
 	  .arg = "WHICH",
 	  .help = "The network namespace of the sockets that are owners: own is made for the run, and "

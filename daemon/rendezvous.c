@@ -270,16 +270,23 @@ static void guess(struct rendezvous *r, uint64_t round)
 	answer(r, round);
 }
 
+static void pin_hand(const struct hand *hand)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(hand->cpu, &set);
+	/* Refused while its CPU is offline: then anywhere will do. */
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
 static void *hand_main(void *arg)
 {
 	struct hand *hand = arg;
 	struct rendezvous *r = hand->of;
 	uint64_t played = 0;
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(hand->cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	pin_hand(hand);
 	prctl(PR_SET_TIMERSLACK, 1000);
 	while (!stopping(r)) {
 		uint64_t round = __atomic_load_n(&r->round, __ATOMIC_ACQUIRE);
@@ -289,6 +296,9 @@ static void *hand_main(void *arg)
 			continue;
 		}
 		played = round;
+		/* Its CPU has been offline: the kernel then lets it run anywhere. */
+		if (sched_getcpu() != hand->cpu)
+			pin_hand(hand);
 		__atomic_fetch_add(&r->busy, 1, __ATOMIC_ACQ_REL);
 		/* The director may have closed it in between: it waits for busy hands. */
 		if (is_open(r, round) && r->way == WAY_GUESS)

@@ -35,6 +35,7 @@
 #include "own_cgroup.h"
 #include "own_netns.h"
 #include "path.h"
+#include "perturb.h"
 #include "places.h"
 #include "pool.h"
 #include "probe.h"
@@ -80,6 +81,7 @@ struct soak {
 	struct inject_set inject;
 	struct own_cgroup *own_cgroup;
 	bool own_netns;
+	struct perturb *perturb;
 	struct programs *programs;
 	struct places *places;
 	unsigned int kinds; /* of owners that there are: SOAK_KIND_BIT */
@@ -260,6 +262,7 @@ static void take_snapshot(struct soak *soak)
 	ledger_read_counters(soak->programs, s);
 	s->own_netns = soak->own_netns;
 	s->own_cgroup = soak->own_cgroup;
+	perturb_read(soak->perturb, s);
 	if (soak->churn)
 		churn_read(soak->churn, s);
 	s->rendezvous = arranges_meetings(soak);
@@ -374,12 +377,18 @@ static void end_run(struct soak *soak, const char *why)
 
 /* Limits and liveness. */
 
-static void check_memory(struct soak *soak)
+/* What we take for memory pressure is given back: it says nothing about leaks. */
+static bool memory_is_gone(const struct soak *soak)
 {
 	uint64_t available = meminfo_available();
 
-	if (soak->now.leaked_bytes <= soak->leak_budget &&
-	    (!available || available + soak->leak_budget >= soak->memory_at_start))
+	return available && !perturb_takes_memory(soak->perturb) &&
+	       available + soak->leak_budget < soak->memory_at_start;
+}
+
+static void check_memory(struct soak *soak)
+{
+	if (soak->now.leaked_bytes <= soak->leak_budget && !memory_is_gone(soak))
 		return;
 	soak->budget_used = true;
 	end_run(soak, "the leak budget is used up: ending the run with its verdict");
@@ -664,6 +673,14 @@ static void fill_inject_options(struct soak *soak)
 		.burst_ns = config->inject_burst_ns,
 		.burst_pause_ns = config->inject_pause_ns,
 	};
+}
+
+static unsigned int chosen_perturbations(const struct config *config)
+{
+	return (config->stutter ? PERTURB_BIT(PERTURB_STUTTER) : 0) |
+	       (config->shuffle ? PERTURB_BIT(PERTURB_SHUFFLE) : 0) |
+	       (config->hotplug ? PERTURB_BIT(PERTURB_HOTPLUG) : 0) |
+	       (config->pressure ? PERTURB_BIT(PERTURB_PRESSURE) : 0);
 }
 
 static int choose_backends(struct soak *soak)
@@ -980,7 +997,8 @@ static int start_threads(struct soak *soak)
 	soak->inject_options.programs = soak->programs;
 	soak->inject_options.pool = soak->pool;
 	r = r ?: start_rendezvous(soak);
-	return r ?: inject_set_arm(&soak->inject);
+	r = r ?: inject_set_arm(&soak->inject);
+	return r ?: perturb_start(soak->perturb, soak->churn);
 }
 
 static void set_limits(struct soak *soak)
@@ -1109,7 +1127,7 @@ static void *watch_joins(void *arg)
 		if (fds[1].revents)
 			on_signal(soak);
 	}
-	report_stuck(soak, "a thread of the injection or of the map rotation",
+	report_stuck(soak, "a thread of the injection, the map rotation or the perturbation",
 		     soak->config->stuck_ns);
 	give_up(soak);
 }
@@ -1119,6 +1137,7 @@ static void stop_threads(struct soak *soak)
 	pthread_t watcher;
 	bool begun = begin_watch(soak, watch_joins, &watcher);
 
+	perturb_stop(soak->perturb);
 	rendezvous_stop(soak->rendezvous);
 	soak->rendezvous = NULL;
 	inject_set_disarm(&soak->inject);
@@ -1190,8 +1209,11 @@ static bool changes_injection(const struct inject_options *a, const struct injec
 	       a->burst_ns != b->burst_ns || a->burst_pause_ns != b->burst_pause_ns;
 }
 
-/* Rates are read when injection begins: it begins anew, with the burst that comes next. */
-static void apply_injection(struct soak *soak)
+/*
+ * Rates are read when injection begins: it begins anew, with the burst that comes next. So do the
+ * perturbations.
+ */
+static void renew_threads(struct soak *soak)
 {
 	struct inject_options before = soak->inject_options;
 	int r;
@@ -1201,6 +1223,9 @@ static void apply_injection(struct soak *soak)
 	fill_inject_options(soak);
 	soak->inject_options.programs = before.programs;
 	soak->inject_options.pool = before.pool;
+	r = perturb_choose(soak->perturb, chosen_perturbations(soak->config));
+	if (r)
+		log_error("not all perturbations are possible: %s", strerror(-r));
 	if (soak->state != RUN_CHURNING)
 		return;
 	r = start_threads(soak);
@@ -1213,6 +1238,7 @@ static void apply_injection(struct soak *soak)
 static void apply_reload(struct soak *soak, struct config *from, const struct mix *mix)
 {
 	struct inject_options before = soak->inject_options, after;
+	unsigned int perturbations = chosen_perturbations(soak->config);
 
 	config_adopt(soak->live, from);
 	set_limits(soak);
@@ -1225,8 +1251,9 @@ static void apply_reload(struct soak *soak, struct config *from, const struct mi
 	after.rate = soak->config->inject_rate;
 	after.burst_ns = soak->config->inject_burst_ns;
 	after.burst_pause_ns = soak->config->inject_pause_ns;
-	if (changes_injection(&before, &after))
-		apply_injection(soak);
+	if (changes_injection(&before, &after) ||
+	    perturbations != chosen_perturbations(soak->config))
+		renew_threads(soak);
 }
 
 /* All or nothing: what is wrong has been said when this returns an error. */
@@ -1271,6 +1298,7 @@ static void say_frozen(struct soak *soak)
 static void freeze(struct soak *soak)
 {
 	churn_freeze(soak->churn);
+	perturb_request_stop(soak->perturb);
 	if (soak->stuck)
 		log_warning("the injection is left as it is: its threads may be stuck as well");
 	else
@@ -1500,12 +1528,14 @@ static void wind_down(struct soak *soak)
 
 static void tear_down(struct soak *soak)
 {
+	perturb_stop(soak->perturb);
 	inject_set_disarm(&soak->inject);
 	churn_free(soak->churn);
 	pool_free(soak->pool);
 	places_free(soak->places);
 	reader_free(soak->reader);
 	inject_set_free(&soak->inject);
+	perturb_free(soak->perturb);
 	findings_free(soak->findings);
 	programs_free(soak->programs);
 	kmsg_free(soak->kmsg);
@@ -1601,6 +1631,14 @@ static void stand_apart(struct soak *soak)
 		soak->own_netns = own_netns_enter();
 }
 
+/* Before there is load, and before there are threads and maps that a child would inherit. */
+static int prepare(struct soak *soak)
+{
+	int r = perturb_new(soak->config->seed, chosen_perturbations(soak->config), &soak->perturb);
+
+	return r ?: inject_set_prepare(&soak->inject, &soak->inject_options);
+}
+
 /* Returns an exit code. */
 static int run(struct soak *soak)
 {
@@ -1623,9 +1661,7 @@ static int run(struct soak *soak)
 	if (soak->config->oracles && reader_new(&soak->reader) < 0)
 		soak->reader = NULL;
 	mark_begin(soak);
-	/* Before there is load, and before there are threads and maps that a child would inherit.
-	 */
-	if (inject_set_prepare(&soak->inject, &soak->inject_options) < 0)
+	if (prepare(soak) < 0)
 		return EXIT_UNSUPPORTED;
 	r = set_up(soak);
 	if (r && r != -ENOMEM) {
