@@ -182,17 +182,21 @@ int BPF_PROG(fill_sk_fexit, struct socket *sock, struct sock *sk)
 	return 0;
 }
 
-SEC("tp_btf/task_newtask")
-int BPF_PROG(fill_task, struct task_struct *task, __u64 flags)
+static __always_inline void fill_newborn(struct task_struct *task)
 {
-	if (!is_to_fill(control.fill_task))
-		return 0;
 	FILL_SHAPE(task_smalls, task, SOAK_SIZE_SMALL, SOAK_TASK, bpf_task_storage_get,
 		   bpf_task_storage_delete);
 	FILL_SHAPE(task_mediums, task, SOAK_SIZE_MEDIUM, SOAK_TASK, bpf_task_storage_get,
 		   bpf_task_storage_delete);
 	FILL_SHAPE(task_larges, task, SOAK_SIZE_LARGE, SOAK_TASK, bpf_task_storage_get,
 		   bpf_task_storage_delete);
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(fill_task, struct task_struct *task, __u64 flags)
+{
+	if (is_to_fill(control.fill_task))
+		fill_newborn(task);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
- * ledger observes and never acts, order acts for a scenario on what is its own, stall acts, and
- * reads the ledger only to know whose visit it is in; rendezvous lets two sides meet.
+ * ledger observes and never acts, order acts for a scenario on what is its own, refuse lets births
+ * fail, stall acts, and reads the ledger only to know whose visit it is in; rendezvous lets two
+ * sides meet.
  */
 #include "vmlinux.h"
 
@@ -22,6 +23,7 @@
 
 #include "fill.bpf.h"
 #include "order.bpf.h"
+#include "refuse.bpf.h"
 #include "stall.bpf.h"
 
 #include "rendezvous.bpf.h"

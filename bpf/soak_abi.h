@@ -433,6 +433,32 @@ struct soak_order {
 	unsigned long long cookies[SOAK_ORDER_MAPS]; /* BPF: what was looked at; 0: nothing */
 };
 
+/*
+ * What LSM programs do to the births of one thread, which has enlisted itself: see
+ * bpf/refuse.bpf.h. The slot is found by the thread's id, in the first of SOAK_REFUSAL_WAYS.
+ */
+#define SOAK_REFUSALS	  64 /* a power of two */
+#define SOAK_REFUSAL_WAYS 4
+
+#define SOAK_REFUSE_FILL (1u << 0) /* the newborn is given storage first */
+#define SOAK_REFUSE_KILL (1u << 1) /* its maker is killed in the midst of it (tasks only) */
+#define SOAK_REFUSE_DENY (1u << 2) /* the birth is refused: -EPERM */
+
+struct soak_refusal {
+	unsigned int tid;    /* BPF: as the kernel calls it; daemon: 0 when it is discharged */
+	unsigned int what;   /* daemon: SOAK_REFUSE_*; 0: nothing */
+	unsigned int skip;   /* daemon, then BPF: so many births are let through before */
+	unsigned int left;   /* daemon, then BPF: to so many births, written last */
+	unsigned int met;    /* BPF: births that it was done to, since the daemon set this to 0 */
+	unsigned int filled; /* BPF: of those, how many had storage by then */
+};
+
+/* Out of the program by which a thread enlists. */
+struct soak_enlisted {
+	unsigned int slot; /* SOAK_REFUSALS: there was no room */
+	unsigned int pad;
+};
+
 /* Maps that the fill programs fill: shapes by slots. */
 #define SOAK_SHAPES 5
 #define SOAK_SHAPE_FIELDS                                                                       \
@@ -477,6 +503,7 @@ struct soak_control {
 	unsigned int lie;	   /* test hook: enum soak_lie */
 	unsigned int orders;	   /* orders that are given; 0: nobody looks for any */
 	unsigned int bare;	   /* threads that want a birth without storage */
+	unsigned int refusals;	   /* threads that have enlisted; 0: nobody looks for any */
 };
 
 /* Test hook: what an oracle is made to see that is not there. */

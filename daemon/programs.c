@@ -119,6 +119,8 @@ static const struct part_program part_programs[] = {
 	{ "order_task", PART_ORDER, false, 0 },
 	{ "order_packet", PART_ORDER, false, 0 },
 	{ "order_tick", PART_ORDER, false, 0 }, /* attached by those who have an event */
+	{ "refuse_task", PART_REFUSE, false, 0 },
+	{ "refuse_socket", PART_REFUSE, false, 0 }, /* after fill_sk_lsm, which comes first then */
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_pinned", PART_STALL, false, 0 },
@@ -228,6 +230,8 @@ static bool is_wanted(const struct part_program *entry, const struct programs_op
 		return options->stall;
 	if (entry->part == PART_RENDEZVOUS)
 		return options->rendezvous;
+	if (entry->part == PART_REFUSE)
+		return options->lsm;
 	if (!strcmp(entry->name, "fill_sk_lsm") || !strncmp(entry->name, "touch_", 6))
 		return options->lsm;
 	if (!strcmp(entry->name, "fill_sk_fexit"))
@@ -902,6 +906,42 @@ int programs_who(const struct programs *p, uint32_t *ret)
 	if (!r)
 		*ret = who.tid;
 	return r;
+}
+
+int programs_enlister(const struct programs *p, enum soak_kind kind)
+{
+	const struct bpf_program *refuses =
+		kind == SOAK_TASK ? p->skel->progs.refuse_task : p->skel->progs.refuse_socket;
+	int fd = bpf_program__fd(p->skel->progs.enlist);
+
+	return bpf_program__fd(refuses) < 0 || fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+int programs_enlist(const struct programs *p, enum soak_kind kind)
+{
+	struct soak_enlisted enlisted = { 0 };
+	int r = programs_enlister(p, kind);
+
+	if (r < 0)
+		return r;
+	r = inspect(p->skel->progs.enlist, &enlisted, sizeof(enlisted));
+	if (r)
+		return r;
+	return enlisted.slot < SOAK_REFUSALS ? (int)enlisted.slot : -EBUSY;
+}
+
+struct soak_refusal *programs_refusal(const struct programs *p, unsigned int slot)
+{
+	return &p->skel->bss->refusals[slot % SOAK_REFUSALS];
+}
+
+void programs_discharge(const struct programs *p, unsigned int slot)
+{
+	struct soak_refusal *refusal = programs_refusal(p, slot);
+
+	__atomic_store_n(&refusal->left, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&refusal->tid, 0, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&p->skel->bss->control.refusals, 1, __ATOMIC_SEQ_CST);
 }
 
 void programs_note_own_map(const struct programs *p, struct map_ids *ids)

@@ -23,6 +23,7 @@ enum program_part {
 	PART_LEDGER,
 	PART_FILL,
 	PART_ORDER,
+	PART_REFUSE,
 	PART_STALL,
 	PART_RENDEZVOUS,
 	PART_NR,
@@ -147,6 +148,21 @@ int programs_of_order(const struct programs *programs, enum soak_by by, enum soa
 
 /* Who the calling thread is to the kernel, whatever its PID namespace. Returns 0 or -errno. */
 int programs_who(const struct programs *programs, uint32_t *ret);
+
+/*
+ * The calling thread enlists for refusals. Returns its slot, -EBUSY when there is no room for it,
+ * or another -errno: -EOPNOTSUPP where births of that kind cannot be refused. The slot is its own
+ * until programs_discharge(), which anybody may call once the thread makes no births.
+ */
+int programs_enlist(const struct programs *programs, enum soak_kind kind);
+void programs_discharge(const struct programs *programs, unsigned int slot);
+struct soak_refusal *programs_refusal(const struct programs *programs, unsigned int slot);
+
+/*
+ * The program with which a process enlists itself by a system call (BPF_PROG_TEST_RUN, with a
+ * struct soak_enlisted as context), or -EOPNOTSUPP as above. The descriptor is borrowed.
+ */
+int programs_enlister(const struct programs *programs, enum soak_kind kind);
 
 /* rqspinlock's counts of held locks, of all CPUs. Returns 0, -EOPNOTSUPP or another -errno. */
 int programs_held(const struct programs *programs, struct soak_held *ret);

@@ -762,6 +762,8 @@ static int load(struct soak *soak)
 		r = programs_attach(soak->programs, PART_FILL);
 	if (!r)
 		r = programs_attach(soak->programs, PART_ORDER);
+	if (!r)
+		r = programs_attach(soak->programs, PART_REFUSE);
 	if (!r && options.stall)
 		r = programs_attach(soak->programs, PART_STALL);
 	if (!r && options.rendezvous)

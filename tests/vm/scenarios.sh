@@ -19,12 +19,17 @@ rows() {
 	sed -nE "/<<'ROWS'/,/^ROWS/s/^([a-z-]+(@lab)?) [0-9].*/\1/p" "$VM_TESTS/guest/scenarios"
 }
 
-# A scenario that nobody plays here, or a row of one that is gone.
+documented() {
+	grep -cF "| \`$1\` |" "$ROOT/docs/scenarios.md"
+}
+
+# A scenario that nobody plays here or tells of, or a row of one that is gone.
 table_is_complete() {
 	local name
 	while read -r name; do
 		judge "row-$name" "not one row in tests/vm/guest/scenarios, or no such scenario" \
 			[ "$(rows | grep -cE "^$name(@lab)?$")/$(names | grep -cx -- "$name")" = 1/1 ]
+		judge "documented-$name" "not one row in docs/scenarios.md" [ "$(documented "$name")" = 1 ]
 	done < <({ names && rows | sed 's/@lab$//'; } | sort -u)
 	judge rows-some "found no scenarios in mix.h" [ "$(names | wc -l)" -ge 3 ]
 }
