@@ -307,17 +307,19 @@ guest_emulator_fault() {
 	emulator_double_fault "$1" || emulator_stale_int3 "$1"
 }
 
-# While the kernel patches a function's entry or a trampoline, the other CPUs must not see the breakpoint for longer
-# than it is there; with a thread for each CPU, emulated ones sometimes do (seen with QEMU 7.2 when
-# tracing programs are attached or detached, and at boot, where the kernel patches its jump labels).
-# Only the report that killed the guest counts, and only a breakpoint in one of those two places, or
+# While the kernel patches its code (a function's entry, a trampoline, a jump label) the other CPUs must not see the
+# breakpoint for longer than it is there; with a thread for each CPU, emulated ones sometimes do (seen
+# with QEMU 7.2 when tracing programs are attached or detached, at the first perf event, and at boot).
+# Only the report that killed the guest counts, and only a breakpoint that was not there any more when
+# the kernel looked (the byte before the one in <>), or one in the first two of these places, or
 # anywhere before the guest's script began: nothing of ours has run by then.
 emulator_stale_int3() {
 	local up=no
 	! grep -aqF "$GUEST_READY" "$1/console.log" || up=yes
 	guest_kernel_report "$1" | awk -v up=$up 'NR == 1 { int3 = /Oops: int3/ }
-		/RIP: / && !seen++ { entry = /\+0x[15]\// || /:bpf_trampoline_[0-9]+\+/ }
-		END { exit !(int3 && (entry || up == "no")) }'
+		/RIP: / && !rips++ { entry = /\+0x[15]\// || /:bpf_trampoline_[0-9]+\+/ }
+		/ Code: / && !codes++ { gone = match($0, /[0-9a-f][0-9a-f] </) && substr($0, RSTART, 2) != "cc" }
+		END { exit !(int3 && (entry || gone || up == "no")) }'
 }
 
 # A double fault with EFLAGS that no CPU could have: bit 1 clear, or one of the reserved bits 22-31
