@@ -47,15 +47,20 @@ static int open_clock(pid_t pid)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/*
+ * The one that was tried stays, as long as the process: with the first event of a task the kernel
+ * rewrites the scheduler's code on all CPUs (perf_sched_events, kernel/events/core.c), a second
+ * after the last one back again, and each step would have it do that.
+ */
+static int first_clock = -1;
+
 static const char *lacks(void)
 {
-	int fd = open_clock(0);
-
-	if (fd >= 0) {
-		close(fd);
+	if (first_clock < 0)
+		first_clock = open_clock(0);
+	if (first_clock >= 0)
 		return order_lacks(SOAK_BY_TICK, SOAK_TASK);
-	}
-	switch (fd) {
+	switch (first_clock) {
 	case -EACCES:
 	case -EPERM:
 		return "perf_event_open() is not allowed: CAP_PERFMON, or a lower "
