@@ -2,8 +2,8 @@
 /*
  * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
  * ledger observes and never acts, order acts for a scenario on what is its own, refuse lets births
- * fail, stall acts, and reads the ledger only to know whose visit it is in; rendezvous lets two
- * sides meet.
+ * fail, walk is what iterators run, stall acts, and reads the ledger only to know whose visit it is
+ * in; rendezvous lets two sides meet.
  */
 #include "vmlinux.h"
 
@@ -24,6 +24,7 @@
 #include "fill.bpf.h"
 #include "order.bpf.h"
 #include "refuse.bpf.h"
+#include "walk.bpf.h"
 #include "stall.bpf.h"
 
 #include "rendezvous.bpf.h"

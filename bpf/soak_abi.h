@@ -482,6 +482,29 @@ struct soak_enlisted {
 #define SOAK_FOLLOW_STORAGE    SOAK_KIND_BIT(SOAK_KIND_NR)
 #define SOAK_FOLLOW_ALL	       (~0u)
 
+/*
+ * Walks of iterators over tasks and their files; see bpf/walk.bpf.h. The first workers have one
+ * each, and a slot of either kind for a map of the small shape.
+ */
+#define SOAK_WALKS 64 /* a power of two */
+
+struct soak_walk {
+	unsigned int tid;    /* daemon: thread that reads, as the kernel calls it; 0: nobody */
+	unsigned int create; /* daemon: put values where there are none */
+	unsigned int cookie; /* daemon: upper half of the cookies of these */
+	unsigned int pad;
+	unsigned long long refused; /* BPF: values that could not be put there */
+};
+
+/* What such a walk writes of one owner. A walk of a map writes bare values. */
+struct soak_walked {
+	unsigned int task;    /* as its own PID namespace calls it, 0: it is dead */
+	unsigned int fd;      /* of the file */
+	unsigned int created; /* by this walk */
+	unsigned int pad;
+	unsigned char value[SOAK_SIZE_SMALL];
+};
+
 /* Written by the daemon, read by the programs. */
 struct soak_control {
 	unsigned int ready;	   /* 0: programs return at once */
@@ -570,5 +593,7 @@ _Static_assert(sizeof(struct soak_suspect) == 224, "soak_suspect layout");
 _Static_assert(sizeof(struct soak_value) == 32, "soak_value layout");
 _Static_assert(sizeof(struct soak_plan) == 64, "soak_plan layout");
 _Static_assert(sizeof(struct soak_order) == 88 + 8 * SOAK_ORDER_MAPS, "soak_order layout");
+_Static_assert(sizeof(struct soak_walk) == 24, "soak_walk layout");
+_Static_assert(sizeof(struct soak_walked) == 56, "soak_walked layout");
 
 #endif

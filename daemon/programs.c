@@ -130,6 +130,13 @@ static const struct part_program part_programs[] = {
 	{ "rendezvous_clone", PART_RENDEZVOUS, false, 0 },
 	{ "rendezvous_uncharge", PART_RENDEZVOUS, false, 0 },
 	{ "rendezvous_destroy", PART_RENDEZVOUS, false, 0 },
+	{ "walk_small", PART_WALK, false, 0 },
+	{ "walk_medium", PART_WALK, false, 0 },
+	{ "walk_large", PART_WALK, false, 0 },
+	{ "walk_fields", PART_WALK, false, 0 },
+	{ "walk_ref", PART_WALK, false, 0 },
+	{ "walk_task", PART_WALK, false, 0 },
+	{ "walk_task_file", PART_WALK, false, 0 },
 };
 
 #define PAIRS_MAX 14
@@ -191,6 +198,9 @@ struct programs {
 #define EXTRA_FIELDS (1u << 0) /* values with special fields */
 #define EXTRA_FILLS  (1u << 1) /* programs that fill cgroups and inodes: bpf(2) does so as well */
 #define EXTRA_ORDERS (1u << 2) /* programs that act for scenarios */
+#define EXTRA_WALKS  (1u << 3) /* what iterators of scenarios run */
+#define EXTRA_NR     4
+#define EXTRA_ALL    ((1u << EXTRA_NR) - 1)
 
 /* While these are tried a refusal is an answer, not a complaint. */
 static bool trying;
@@ -216,7 +226,12 @@ static bool target_exists(const struct bpf_program *prog, const struct btf *vmli
 {
 	const char *section = bpf_program__section_name(prog);
 	const char *target = strchr(section, '/');
+	char iterator[64];
 
+	if (!strncmp(section, "iter/", 5)) {
+		snprintf(iterator, sizeof(iterator), "bpf_iter_%s", target + 1);
+		return btf__find_by_name_kind(vmlinux, iterator, BTF_KIND_FUNC) > 0;
+	}
 	if (strncmp(section, "fentry/", 7) && strncmp(section, "fexit/", 6))
 		return true;
 	return btf__find_by_name_kind(vmlinux, target + 1, BTF_KIND_FUNC) > 0;
@@ -350,8 +365,9 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
 		       is_of_kinds(p, entry) &&
-		       (programs_has_fields(p) || !is_of_fields(entry->name)) &&
-		       ((p->extras & EXTRA_ORDERS) || entry->part != PART_ORDER);
+		       (entry->part != PART_WALK || (p->extras & EXTRA_WALKS)) &&
+		       (entry->part != PART_ORDER || (p->extras & EXTRA_ORDERS)) &&
+		       (programs_has_fields(p) || !is_of_fields(entry->name));
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
 			load = load && chained;
@@ -492,25 +508,17 @@ fail:
 /* What this kernel takes is found out by trying: first all, then without one, without two. */
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
-	static const unsigned int without[] = {
-		0,
-		EXTRA_FILLS,
-		EXTRA_FIELDS,
-		EXTRA_ORDERS,
-		EXTRA_FILLS | EXTRA_FIELDS,
-		EXTRA_FILLS | EXTRA_ORDERS,
-		EXTRA_FIELDS | EXTRA_ORDERS,
-		EXTRA_FILLS | EXTRA_FIELDS | EXTRA_ORDERS,
-	};
-	unsigned int all = EXTRA_FIELDS | EXTRA_FILLS | EXTRA_ORDERS;
+	unsigned int all = EXTRA_ALL;
 	int r = -EOPNOTSUPP;
 
 	if (!(options->kinds & ~(SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK))))
 		all &= ~EXTRA_FILLS;
-	for (size_t i = 0; i < ARRAY_SIZE(without); i++) {
-		if (without[i] & ~all)
+	for (unsigned int i = 0; i <= EXTRA_ALL * EXTRA_NR && r == -EOPNOTSUPP; i++) {
+		unsigned int without = i % (EXTRA_ALL + 1), n = i / (EXTRA_ALL + 1);
+
+		if ((without & ~all) || (unsigned int)__builtin_popcount(without) != n)
 			continue;
-		r = load(options, all & ~without[i], ret);
+		r = load(options, all & ~without, ret);
 		if (r != -EOPNOTSUPP)
 			break;
 		log_info("this kernel refuses programs that the run can do without (--verbose "
@@ -884,6 +892,36 @@ int programs_inspect_storage(const struct programs *p, uint64_t storage,
 	if (r)
 		return r;
 	return ret->readable ? 0 : -EFAULT;
+}
+
+int programs_walk_program(const struct programs *p, enum walk_over over, unsigned int shape)
+{
+	const struct bpf_program *of_shape[SOAK_SHAPES] = {
+		p->skel->progs.walk_small,  p->skel->progs.walk_medium, p->skel->progs.walk_large,
+		p->skel->progs.walk_fields, p->skel->progs.walk_ref,
+	};
+	const struct bpf_program *program = over == WALK_STORAGE ? of_shape[shape]
+					    : over == WALK_TASKS ? p->skel->progs.walk_task
+								 : p->skel->progs.walk_task_file;
+	int fd = bpf_program__fd(program);
+
+	return fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+struct soak_walk *programs_walk(const struct programs *p, unsigned int index)
+{
+	return index < SOAK_WALKS ? &p->skel->bss->walks[index] : NULL;
+}
+
+int programs_set_walk(const struct programs *p, enum soak_kind kind, unsigned int index, int fd)
+{
+	const struct bpf_map *map =
+		kind == SOAK_SK ? p->skel->maps.walk_sks : p->skel->maps.walk_tasks;
+	int outer = bpf_map__fd(map), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &index)
+		   : bpf_map_update_elem(outer, &index, &fd, 0);
+	return r < 0 ? -errno : 0;
 }
 
 int programs_held(const struct programs *p, struct soak_held *ret)

@@ -26,6 +26,7 @@ enum program_part {
 	PART_REFUSE,
 	PART_STALL,
 	PART_RENDEZVOUS,
+	PART_WALK, /* never attached as a part: programs_walk_program() */
 	PART_NR,
 };
 
@@ -145,6 +146,29 @@ int programs_set_order(const struct programs *programs, enum soak_kind kind, uns
 
 /* The descriptor of the program that obeys, -EOPNOTSUPP when the kernel lacks what it hangs on. */
 int programs_of_order(const struct programs *programs, enum soak_by by, enum soak_kind kind);
+
+/* What an iterator goes over. */
+enum walk_over {
+	WALK_STORAGE, /* the elements of one map of sockets */
+	WALK_TASKS,
+	WALK_TASK_FILES,
+};
+
+/*
+ * The descriptor of the program of an iterator, borrowed; shape: of the map's values, with
+ * WALK_STORAGE. -EOPNOTSUPP when this kernel has no such iterator.
+ */
+int programs_walk_program(const struct programs *programs, enum walk_over over, unsigned int shape);
+
+/* The walk of one worker over tasks or files, NULL beyond the last one. */
+struct soak_walk *programs_walk(const struct programs *programs, unsigned int index);
+
+/*
+ * Puts a map of the small shape where the programs of that walk look for it; fd < 0 takes it out.
+ * Waits for a grace period. Returns 0 or -errno.
+ */
+int programs_set_walk(const struct programs *programs, enum soak_kind kind, unsigned int index,
+		      int fd);
 
 /* Who the calling thread is to the kernel, whatever its PID namespace. Returns 0 or -errno. */
 int programs_who(const struct programs *programs, uint32_t *ret);

@@ -32,7 +32,16 @@
 	X("accept-refused", accept_refused, 1)   \
 	X("storage-refused", storage_refused, 1) \
 	X("memcg-refused", memcg_refused, 1)     \
-	X("alloc-refused", alloc_refused, 1)
+	X("alloc-refused", alloc_refused, 1)     \
+	X("iter-storage", iter_storage, 1)       \
+	X("iter-task", iter_task, 1)             \
+	X("iter-task-file", iter_task_file, 1)   \
+	X("diag", diag, 1)                       \
+	X("lookups", lookups, 1)                 \
+	X("deaths-sockets", deaths_sockets, 1)   \
+	X("deaths-tcp", deaths_tcp, 1)           \
+	X("deaths-tasks", deaths_tasks, 1)       \
+	X("deaths-netns", deaths_netns, 1)
 
 unsigned int scenarios_count(void);
 
