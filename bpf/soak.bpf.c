@@ -24,8 +24,8 @@
 #include "fill.bpf.h"
 #include "order.bpf.h"
 #include "refuse.bpf.h"
-#include "walk.bpf.h"
 #include "stall.bpf.h"
+#include "walk.bpf.h"
 
 #include "rendezvous.bpf.h"
 
