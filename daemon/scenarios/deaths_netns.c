@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "../caps.h"
 #include "../crew.h"
 #include "../netlink.h"
 #include "../pool.h"
@@ -355,7 +356,7 @@ static void end(struct worker *w, void *state)
 		close(st->news);
 }
 
-static const char *lacks(void)
+static const char *why_not(void)
 {
 	struct crew_options options = { .tasks = 1, .begin = make_world };
 	_cleanup_close_ int news = open_news();
@@ -371,6 +372,13 @@ static const char *lacks(void)
 		return "this kernel has no network namespaces: CONFIG_NET_NS would help";
 	return "no network namespace can be made: CAP_SYS_ADMIN, CAP_NET_ADMIN, AF_NETLINK, and "
 	       "unshare() past a seccomp filter would help";
+}
+
+static const char *lacks(void)
+{
+	return caps_has(CAP_SYS_ADMIN)
+		       ? why_not()
+		       : "no network namespace can be made: CAP_SYS_ADMIN would help";
 }
 
 const struct scenario scenario_deaths_netns = {

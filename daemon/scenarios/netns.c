@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "../caps.h"
 #include "../log.h"
 #include "../util.h"
 #include "../worker.h"
@@ -47,7 +48,7 @@ static void *try_one(void *arg)
 	const char **why = arg;
 	int fd;
 
-	if (unshare(CLONE_NEWNET) < 0) {
+	if (!caps_has(CAP_SYS_ADMIN) || unshare(CLONE_NEWNET) < 0) {
 		*why = "a network namespace of its own takes CAP_SYS_ADMIN, and a kernel with "
 		       "CONFIG_NET_NS";
 		return NULL;

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../caps.h"
 #include "../util.h"
 #include "bpf/soak_abi.h"
 #include "parent.h"
@@ -171,7 +172,7 @@ static int try_dead_pid_ns(struct fork_answer *answer)
 
 	if (home < 0)
 		return FORK_UNTRIED;
-	if (!unshare(CLONE_NEWPID)) {
+	if (caps_has(CAP_SYS_ADMIN) && !unshare(CLONE_NEWPID)) {
 		error = fork_plainly() ? FORK_UNTRIED : fork_plainly();
 		answer->spent = setns(home, CLONE_NEWPID) < 0;
 	}
@@ -364,7 +365,9 @@ static bool set_to_zero(const char *path)
 /* These limits are of the user namespace of whoever opens them: kernel/ucount.c. */
 static bool contain(pid_t maker)
 {
-	if (unshare(CLONE_NEWUSER) < 0)
+	/* It takes none; but a filter like that of the service kills who tries, and leaves that one
+	 * nobody. */
+	if (!caps_has(CAP_SYS_ADMIN) || unshare(CLONE_NEWUSER) < 0)
 		return false;
 	die_with(maker);
 	return set_to_zero("/proc/sys/user/max_user_namespaces") &
