@@ -119,6 +119,10 @@ static int make(struct worker *w, struct netns *netns)
 	netns->home = open_or_error(SELF, O_RDONLY);
 	if (netns->home < 0)
 		return netns->home;
+	if (!caps_has(CAP_SYS_ADMIN)) {
+		close_all(netns);
+		return -EPERM;
+	}
 	if (unshare(CLONE_NEWNET) < 0) {
 		r = -errno;
 		close_all(netns);
