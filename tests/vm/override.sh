@@ -17,7 +17,8 @@ build_override() {
 vm_begin
 vm_build build
 build_override
-VM_KERNEL=lab VM_KMOD=yes VM_FILES=("$GUEST_DIR/override:/usr/bin/override")
+# The lab's kernel has ten thousands of events come while another is handled.
+VM_KERNEL=lab VM_KMOD=yes VM_WHOLE=no VM_FILES=("$GUEST_DIR/override:/usr/bin/override")
 vm_boot lab override 400
 [ ! -f "$VM_RESULTS/figures.txt" ] || say "$(tr '\n' ';' <"$VM_RESULTS/figures.txt")"
 kernel_reports_are_known kernel-log "$VM_RESULTS/console.log"

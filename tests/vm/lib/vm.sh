@@ -19,6 +19,7 @@ VM_KMOD=no       # yes: the guest gets the module for its kernel, as KMOD_GUEST_
 VM_MODEL=queued
 VM_CPUS=2
 VM_THREAD=multi # see GUEST_THREAD
+VM_WHOLE=yes     # no: runs that lose events are no surprise here, see vm_events_lost
 VM_ENV=()       # NAME=VALUE for the guest script
 VM_FILES=()     # FILE:GUEST_PATH, more for the guest
 
@@ -66,6 +67,18 @@ vm_boot_once() {
 	grep -aq '^guest script: end$' "$VM_RESULTS/output.log"
 }
 
+# Did programs that were attached not run, and not for the reasons that the kernel counts? Emulated
+# CPUs with a thread each now and then go on with code that the kernel has rewritten since: what they
+# do to a breakpoint (emulator_stale_int3) they do to a call into a trampoline as well. The daemon
+# calls such a run INCONCLUSIVE, as it should. Seen once in some thousand runs.
+vm_events_lost() {
+	local said='frees were missed and only|values of ours were freed whose birth was not seen'
+	[ "$VM_WHOLE" = yes ] && [ "$GUEST_ACCEL_NAME" = tcg ] && [ "$GUEST_THREAD" = multi ] || return 1
+	grep -aE '^not ok ' "$VM_RESULTS/output.log" | grep -qE "$said" && return 0
+	[ -f "$VM_RESULTS/report.json" ] && report "$VM_RESULTS/report.json" 'r["reasons"]' 2>&1 |
+		grep -qE "$said"
+}
+
 # vm_boot NAME SCRIPT LIMIT: runs tests/vm/guest/SCRIPT, prints the results it reports, and one
 # failure more when it did not come to its end. A fault of the emulator is worth another try, and a
 # third with the CPUs in turns, which it cannot happen to. LIMIT is what a stock kernel may take; a
@@ -83,7 +96,11 @@ vm_boot() {
 	for thread in "$VM_THREAD" "$VM_THREAD" single; do
 		GUEST_THREAD=$thread status=0
 		vm_boot_once "$script" "$limit" || status=1
-		[ $status != 0 ] || break
+		if [ $status = 0 ]; then
+			vm_events_lost || break
+			say "$name: events of attached programs were lost: once more"
+			continue
+		fi
 		guest_emulator_fault "$VM_RESULTS" || break
 		say "$name: $(guest_crash_line "$VM_RESULTS"): the emulator's fault, once more"
 	done
