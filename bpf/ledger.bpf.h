@@ -1042,7 +1042,8 @@ DESTROY_PROGRAM(b)
 
 /*
  * Both copies come to the same entry: the first enters or takes out the map, the other finds that
- * done. The map is freed memory at exit: known by its address alone.
+ * done. The map is freed memory at exit: known by its address alone. Without preemption, since many
+ * come out of one rcu_barrier() at once, and crowd past both copies.
  */
 static __always_inline void map_free_entered(__u64 address)
 {
@@ -1080,16 +1081,20 @@ static __always_inline void map_free_left(__u64 address)
 	SEC("fentry/bpf_local_storage_map_free")                   \
 	int BPF_PROG(map_free_enter_##suffix, struct bpf_map *map) \
 	{                                                          \
+		preempt_off();                                     \
 		if (is_ready() && is_our_map(map))                 \
 			map_free_entered(arg_of(ctx, 0));          \
+		preempt_on();                                      \
 		return 0;                                          \
 	}                                                          \
                                                                    \
 	SEC("fexit/bpf_local_storage_map_free")                    \
 	int BPF_PROG(map_free_exit_##suffix)                       \
 	{                                                          \
+		preempt_off();                                     \
 		if (is_ready())                                    \
 			map_free_left(arg_of(ctx, 0));             \
+		preempt_on();                                      \
 		return 0;                                          \
 	}
 

@@ -624,6 +624,19 @@ static void read_map_frees(const struct programs *programs, uint64_t now, struct
 	}
 }
 
+uint64_t ledger_map_frees_older(const struct programs *programs, uint64_t ns)
+{
+	const struct soak_map_free *frees = programs_map_frees(programs);
+	uint64_t now = now_ns(), n = 0;
+
+	for (unsigned int i = 0; i < SOAK_MAP_FREES; i++) {
+		uint64_t begun = __atomic_load_n(&frees[i].start_ns, __ATOMIC_RELAXED);
+
+		n += begun && begun + ns < now;
+	}
+	return n;
+}
+
 void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 {
 	struct programs_misses misses;
@@ -637,6 +650,7 @@ void ledger_read_counters(const struct programs *programs, struct snapshot *ret)
 	ret->births_blind = misses.births_blind;
 	ret->births_skipped = misses.births_skipped;
 	ret->fields_blind = misses.fields_blind;
+	ret->map_frees_blind = misses.map_frees_blind;
 	ret->misses[MISS_TABLE_FULL] = ret->c.table_full + ret->c.storage_full;
 	ret->misses[MISS_FAULT_LOG] = ret->c.faults_lost;
 	ret->misses[MISS_REBORN] = ret->c.reborn;

@@ -17,6 +17,9 @@ struct programs;
 /* The counters: cheap. */
 void ledger_read_counters(const struct programs *programs, struct snapshot *ret);
 
+/* How many map_free() have been under way for longer. */
+uint64_t ledger_map_frees_older(const struct programs *programs, uint64_t ns);
+
 /*
  * What is alive and for how long, after ledger_read_counters(). Walks those tables, some megabytes,
  * in which the counters say that there is something to be found.

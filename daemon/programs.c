@@ -37,6 +37,7 @@
 #define PAIR_BIRTH	   11 /* those from here on are not of frees */
 #define PAIR_FIELDS	   12
 #define PAIR_STORAGE_BIRTH 13
+#define PAIR_MAP_FREE_EXIT 14
 
 struct part_program {
 	const char *name;
@@ -86,8 +87,8 @@ static const struct part_program part_programs[] = {
 	{ "destroy_exit_b", PART_LEDGER, false, 0 },
 	{ "map_free_enter_a", PART_LEDGER, true, 0 },
 	{ "map_free_enter_b", PART_LEDGER, true, 0 },
-	{ "map_free_exit_a", PART_LEDGER, true, 0 },
-	{ "map_free_exit_b", PART_LEDGER, true, 0 },
+	{ "map_free_exit_a", PART_LEDGER, true, PAIR_MAP_FREE_EXIT },
+	{ "map_free_exit_b", PART_LEDGER, true, PAIR_MAP_FREE_EXIT },
 	{ "sk_storage_free_exit", PART_LEDGER, false, 0 },
 	{ "fields_a", PART_LEDGER, false, PAIR_FIELDS },
 	{ "fields_b", PART_LEDGER, false, PAIR_FIELDS },
@@ -126,7 +127,7 @@ static const struct part_program part_programs[] = {
 	{ "rendezvous_destroy", PART_RENDEZVOUS, false, 0 },
 };
 
-#define PAIRS_MAX 14
+#define PAIRS_MAX 15
 
 /* Programs and maps of the special fields. */
 static const char *const fields_programs[] = {
@@ -729,6 +730,7 @@ void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
 	ret->births_blind = MIN(ret->births_skipped, births / BIRTHS_PER_BLIND);
 	ret->storages_blind = MIN(least[PAIR_STORAGE_BIRTH], births / BIRTHS_PER_BLIND) +
 			      births / BIRTHS_PER_RACE;
+	ret->map_frees_blind = least[PAIR_MAP_FREE_EXIT];
 }
 
 size_t programs_mapped_bytes(const struct programs *p)

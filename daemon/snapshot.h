@@ -210,10 +210,12 @@ struct snapshot {
 	uint64_t holes[HOLE_NR][FAULT_NR];
 	uint64_t violations[VIOLATION_NR];
 	uint64_t misses[MISS_NR];
-	uint64_t frees_blind;	 /* frees that may have gone past both copies of a program */
-	uint64_t births_blind;	 /* the same of births */
-	uint64_t births_skipped; /* as many births at most went past both, surprising or not */
-	uint64_t fields_blind;	 /* the same of special fields freed */
+	uint64_t frees_blind;	    /* frees that may have gone past both copies of a program */
+	uint64_t births_blind;	    /* the same of births */
+	uint64_t births_skipped;    /* as many births at most went past both, surprising or not */
+	uint64_t fields_blind;	    /* the same of special fields freed */
+	uint64_t map_frees_blind;   /* as many ends of map_free() at most went past both */
+	uint64_t map_frees_unended; /* seem stuck, or their ends went past both */
 	uint64_t fields_unfreed; /* selems, never freed or still to be judged, with their fields */
 	uint64_t unjudged;	 /* residuals whose history has gaps: neither hole nor violation */
 	uint64_t kmsg[KMSG_CLASS_NR];

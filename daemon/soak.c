@@ -104,6 +104,7 @@ struct soak {
 	uint64_t churned_ns; /* how long the churn went on */
 	double churn_cpu_s;  /* what the books cost meanwhile */
 	uint64_t stats_errors, stuck, held, maps_left, kmemleaks, forgotten;
+	uint64_t map_frees_unended;
 	uint64_t slab_at_start;
 	struct mix mix; /* of scenarios, as this machine can play it */
 	struct reader *reader;
@@ -244,6 +245,7 @@ static void take_snapshot(struct soak *soak)
 	s->leak_budget = soak->leak_budget;
 	s->stats_write_errors = soak->stats_errors;
 	s->violations[VIOLATION_STUCK] = soak->stuck;
+	s->map_frees_unended = soak->map_frees_unended;
 	s->violations[VIOLATION_MAP] = soak->maps_left;
 	s->violations[VIOLATION_KMEMLEAK] = soak->kmemleaks;
 	s->violations[VIOLATION_FORGOTTEN] = soak->forgotten;
@@ -399,13 +401,26 @@ static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
 		end_run(soak, "stuck: ending the run with its verdict");
 }
 
+/*
+ * What seems stuck may have ended past programs that were skipped just then. That is a doubt, which
+ * the verdict names, and no violation. Seen once, on a slow kernel: four of 2623.
+ */
+static void judge_map_frees(struct soak *soak, const char *what, uint64_t unended)
+{
+	if (unended > soak->now.map_frees_blind)
+		report_stuck(soak, what, soak->now.map_free_oldest_ns);
+	else
+		soak->map_frees_unended = MAX(soak->map_frees_unended, unended);
+}
+
 static void check_liveness(struct soak *soak)
 {
 	uint64_t limit = soak->config->stuck_ns;
 	char name[64];
 
 	if (soak->now.map_free_oldest_ns > limit)
-		report_stuck(soak, "a map_free()", soak->now.map_free_oldest_ns);
+		judge_map_frees(soak, "a map_free()",
+				ledger_map_frees_older(soak->programs, limit));
 	if (soak->now.destroy_oldest_ns > limit)
 		report_stuck(soak, "a destroy()", soak->now.destroy_oldest_ns);
 	for (unsigned int i = 0; i < soak->now.n_workers; i++) {
@@ -805,7 +820,9 @@ static void *watch_controls(void *arg)
 		memset(s, 0, sizeof(*s));
 		ledger_read_counters(soak->programs, s);
 		ledger_read_tables(soak->programs, s);
-		if (s->map_free_oldest_ns > soak->config->stuck_ns)
+		if (s->map_free_oldest_ns > soak->config->stuck_ns &&
+		    ledger_map_frees_older(soak->programs, soak->config->stuck_ns) >
+			    s->map_frees_blind)
 			report_stuck(soak, "a map_free() of the controls", s->map_free_oldest_ns);
 		else if (s->destroy_oldest_ns > soak->config->stuck_ns)
 			report_stuck(soak, "a destroy() of the controls", s->destroy_oldest_ns);
@@ -1310,8 +1327,8 @@ static void quiesce(struct soak *soak)
 	}
 	take_whole_snapshot(soak);
 	if (soak->now.maps_outstanding)
-		report_stuck(soak, "a map_free() after the last owner died",
-			     soak->now.map_free_oldest_ns);
+		judge_map_frees(soak, "a map_free() after the last owner died",
+				soak->now.maps_outstanding);
 }
 
 /*

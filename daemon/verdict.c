@@ -56,6 +56,11 @@ static void add_blindness(struct snapshot *s)
 	if (s->unjudged)
 		verdict_add_reason(s, "%" PRIu64 " residuals have gaps in their history",
 				   s->unjudged);
+	if (s->map_frees_unended)
+		verdict_add_reason(s,
+				   "%" PRIu64 " map_free() were not seen to end: stuck, or past "
+				   "programs that were skipped %" PRIu64 " times",
+				   s->map_frees_unended, s->map_frees_blind);
 	if (s->module.present && s->module.hidden)
 		verdict_add_reason(s,
 				   "another kretprobe on the slow path hides callers from the "

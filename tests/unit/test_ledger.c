@@ -50,9 +50,11 @@ void programs_misses(const struct programs *programs, uint64_t frees, uint64_t b
 	(void)programs;
 	(void)frees;
 	(void)births;
-	*ret = (struct programs_misses){
-		.total = 44, .frees_blind = 4, .births_blind = 5, .storages_blind = 3
-	};
+	*ret = (struct programs_misses){ .total = 44,
+					 .frees_blind = 4,
+					 .births_blind = 5,
+					 .storages_blind = 3,
+					 .map_frees_blind = 6 };
 }
 
 const struct soak_set *programs_slots(const struct programs *programs, size_t *ret_sets)
@@ -677,6 +679,7 @@ static void test_counters_are_read(void **state)
 	assert_int_equal(s.misses[MISS_TABLE_FULL], 2);
 	assert_int_equal(s.misses[MISS_RECURSION], 44);
 	assert_int_equal(s.frees_blind, 4);
+	assert_int_equal(s.map_frees_blind, 6);
 }
 
 int main(void)

@@ -244,6 +244,17 @@ static void test_explained_misses_pass(void **state)
 	expect(&s, VERDICT_PASS, NULL);
 }
 
+/* A map_free() whose end programs may have missed is neither stuck nor finished. */
+static void test_unended_map_frees(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.map_frees_unended = 4;
+	s.map_frees_blind = 5;
+	expect(&s, VERDICT_INCONCLUSIVE, "4 map_free() were not seen to end");
+}
+
 /* What forced faults ruined proves nothing; organic ones, or a lock that stays held, do. */
 static void test_ruined_by_force(void **state)
 {
@@ -304,6 +315,7 @@ int main(void)
 		cmocka_unit_test(test_full_fault_log),
 		cmocka_unit_test(test_misses),
 		cmocka_unit_test(test_explained_misses_pass),
+		cmocka_unit_test(test_unended_map_frees),
 		cmocka_unit_test(test_ruined_by_force),
 		cmocka_unit_test(test_unjudged_residuals),
 		cmocka_unit_test(test_reasons_are_bounded),
