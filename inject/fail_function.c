@@ -81,6 +81,12 @@ static int refuse_to_share(void)
 	return -EBUSY;
 }
 
+static void dry_up(struct restoration *ret)
+{
+	snprintf(ret->path, sizeof(ret->path), DIRECTORY "/probability");
+	snprintf(ret->text, sizeof(ret->text), "0");
+}
+
 static void forget_point(struct restoration *ret, unsigned int site)
 {
 	snprintf(ret->path, sizeof(ret->path), INJECT);
@@ -101,12 +107,17 @@ static int remember(struct restoration *ret, const char *attribute)
 	return 0;
 }
 
-/* First the functions, then the knobs: in between, nothing that fails is ours. */
+/*
+ * First nothing fails any more, at once; then the functions, which take a grace period each
+ * (fei_attr_remove() in kernel/fail_function.c); then the knobs: in between, nothing that fails is
+ * ours.
+ */
 static int start_janitor(struct fail_function *ff)
 {
-	struct restoration list[SOAK_SITE_NR + ARRAY_SIZE(attributes)] = { 0 };
+	struct restoration list[1 + SOAK_SITE_NR + ARRAY_SIZE(attributes)] = { 0 };
 	size_t n = 0;
 
+	dry_up(&list[n++]);
 	for (unsigned int site = 0; site < SOAK_SITE_NR; site++) {
 		forget_point(&list[n], site);
 		/* What a predecessor may have left behind, too. */
