@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,8 +18,18 @@
 
 struct janitor {
 	pid_t pid;
-	int fd; /* of the pipe whose end tells the child that we are gone */
+	int fd; /* of a file in memory: while we have it locked, we are there */
 };
+
+/*
+ * A process that dies gives up its record locks as it comes to each descriptor (filp_flush() in
+ * fs/open.c); the end of a pipe, which was waited for once, comes only after all of its BPF links
+ * have gone, and not before its children have died too: seconds. Such locks are not inherited.
+ */
+static struct flock whole_file(void)
+{
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
+}
 
 int restoration_apply(const struct restoration *restoration)
 {
@@ -54,38 +65,35 @@ static void stand_apart(int fd)
 
 static _Noreturn void child(int fd, const struct restoration *list, size_t n)
 {
-	char byte;
-	ssize_t r;
+	struct flock lock = whole_file();
 
 	stand_apart(fd);
-	do
-		r = read(fd, &byte, 1);
-	while (r < 0 && errno == EINTR);
+	while (fcntl(fd, F_SETLKW, &lock) < 0 && errno == EINTR)
+		;
 	_exit(restore_all(list, n));
 }
 
 int janitor_new(const struct restoration *list, size_t n, struct janitor **ret)
 {
 	struct janitor *janitor = calloc(1, sizeof(*janitor));
-	int fds[2];
+	struct flock lock = whole_file();
+	int r = 0;
 
 	if (!janitor)
 		return -ENOMEM;
-	if (pipe2(fds, O_CLOEXEC) < 0) {
-		free(janitor);
-		return -errno;
+	janitor->fd = memfd_create(NAME, MFD_CLOEXEC);
+	if (janitor->fd < 0 || fcntl(janitor->fd, F_SETLK, &lock) < 0)
+		r = -errno;
+	if (!r) {
+		janitor->pid = fork();
+		if (janitor->pid == 0)
+			child(janitor->fd, list, n);
+		if (janitor->pid < 0)
+			r = -errno;
 	}
-	janitor->pid = fork();
-	if (janitor->pid == 0) {
-		close(fds[1]);
-		child(fds[0], list, n);
-	}
-	close(fds[0]);
-	janitor->fd = fds[1];
-	if (janitor->pid < 0) {
-		int r = -errno;
-
-		close(fds[1]);
+	if (r < 0) {
+		if (janitor->fd >= 0)
+			close(janitor->fd);
 		free(janitor);
 		return r;
 	}
