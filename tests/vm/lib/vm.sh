@@ -68,8 +68,8 @@ vm_boot_once() {
 }
 
 # Did more go past both copies of a program than is usual? Two tasks preempted in them, on a machine
-# that has no time for the guest, see bpf/ledger.bpf.h. The daemon calls such a run INCONCLUSIVE, as it
-# should. With the CPUs in turns, which is the third try, what then still happens is ours.
+# that has no time for the guest, see bpf/ledger.bpf.h. The daemon calls such a run INCONCLUSIVE, as
+# it should. With the CPUs in turns, which is the third try, what then still happens is ours.
 vm_events_lost() {
 	local said='frees were missed and only|values of ours were freed whose birth was not seen'
 	[ "$VM_WHOLE" = yes ] && [ "$GUEST_ACCEL_NAME" = tcg ] && [ "$GUEST_THREAD" = multi ] || return 1
