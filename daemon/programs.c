@@ -36,11 +36,12 @@
 /* Of a storage that is emptied and freed by others before the fexit of its birth has come. */
 #define BIRTHS_PER_RACE 100000
 
-#define PAIR_KVFREE	   1
-#define PAIR_BIRTH	   11 /* those from here on are not of frees */
-#define PAIR_FIELDS	   12
-#define PAIR_STORAGE_BIRTH 13
-#define PAIR_MAP_FREE_EXIT 14
+#define PAIR_KVFREE	    1
+#define PAIR_BIRTH	    11 /* those from here on are not of frees */
+#define PAIR_FIELDS	    12
+#define PAIR_STORAGE_BIRTH  13
+#define PAIR_MAP_FREE_EXIT  14
+#define PAIR_MAP_FREE_ENTER 15
 
 struct part_program {
 	const char *name;
@@ -88,8 +89,8 @@ static const struct part_program part_programs[] = {
 	{ "destroy_enter", PART_LEDGER, false, 0 },
 	{ "destroy_exit_a", PART_LEDGER, false, 0 },
 	{ "destroy_exit_b", PART_LEDGER, false, 0 },
-	{ "map_free_enter_a", PART_LEDGER, true, 0 },
-	{ "map_free_enter_b", PART_LEDGER, true, 0 },
+	{ "map_free_enter_a", PART_LEDGER, true, PAIR_MAP_FREE_ENTER },
+	{ "map_free_enter_b", PART_LEDGER, true, PAIR_MAP_FREE_ENTER },
 	{ "map_free_exit_a", PART_LEDGER, true, PAIR_MAP_FREE_EXIT },
 	{ "map_free_exit_b", PART_LEDGER, true, PAIR_MAP_FREE_EXIT },
 	{ "sk_storage_free_exit", PART_LEDGER, false, 0 },
@@ -130,7 +131,7 @@ static const struct part_program part_programs[] = {
 	{ "rendezvous_destroy", PART_RENDEZVOUS, false, 0 },
 };
 
-#define PAIRS_MAX 15
+#define PAIRS_MAX 16
 
 /* Programs and maps of the special fields. */
 static const char *const fields_programs[] = {
@@ -734,7 +735,7 @@ void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
 		MIN(ret->births_skipped, MAX(BIRTHS_PER_BURST, births / BIRTHS_PER_BLIND));
 	ret->storages_blind = MIN(least[PAIR_STORAGE_BIRTH], births / BIRTHS_PER_BLIND) +
 			      births / BIRTHS_PER_RACE;
-	ret->map_frees_blind = least[PAIR_MAP_FREE_EXIT];
+	ret->map_frees_blind = least[PAIR_MAP_FREE_ENTER] + least[PAIR_MAP_FREE_EXIT];
 }
 
 size_t programs_mapped_bytes(const struct programs *p)

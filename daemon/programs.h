@@ -94,7 +94,8 @@ struct programs_misses {
 	uint64_t births_skipped;  /* the limit of births_blind, whatever their share */
 	uint64_t storages_blind;  /* births of storages that may not have been seen in time */
 	uint64_t fields_blind;	  /* calls of bpf_obj_free_fields() that may have gone past both */
-	uint64_t map_frees_blind; /* ends of map_free() that may have gone past both, at most */
+	uint64_t map_frees_blind; /* beginnings and ends of map_free() that went past both, at most
+				   */
 };
 
 void programs_misses(const struct programs *programs, uint64_t frees, uint64_t births,
