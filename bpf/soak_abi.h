@@ -152,6 +152,7 @@ struct soak_counters {
 	unsigned long long destroys_done;
 	unsigned long long map_frees;
 	unsigned long long map_frees_done;
+	unsigned long long map_frees_late;	      /* of these, noticed by what came later */
 	unsigned long long filled[SOAK_KIND_NR];      /* values written by the fill programs */
 	unsigned long long fill_failed[SOAK_KIND_NR]; /* storage_get(CREATE) returned NULL */
 	unsigned long long prog_deletes;
@@ -290,10 +291,10 @@ struct soak_fault {
 
 /* A map_free() under way. */
 struct soak_map_free {
-	unsigned long long map; /* address, 0: free entry */
-	unsigned long long start_ns;
+	unsigned long long map;	     /* address, 0: free entry */
+	unsigned long long start_ns; /* 0: not under way, or not written yet */
 	unsigned int map_id;
-	unsigned int pad;
+	unsigned int pid; /* of the kworker, as the kernel counts threads */
 };
 
 #define SOAK_MAP_FREES 128  /* more than are ever open, in the pool and beside it */

@@ -58,11 +58,16 @@ struct callback_head {
 	struct callback_head *next;
 };
 
+struct work_struct {
+	int unused; /* nothing of it is read */
+};
+
 struct bpf_map {
 	enum bpf_map_type map_type;
 	__u32 id;
 	__u32 value_size;
 	char name[16];
+	struct work_struct work;
 };
 
 struct bpf_local_storage_map_bucket {

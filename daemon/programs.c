@@ -93,6 +93,8 @@ static const struct part_program part_programs[] = {
 	{ "map_free_enter_b", PART_LEDGER, true, PAIR_MAP_FREE_ENTER },
 	{ "map_free_exit_a", PART_LEDGER, true, PAIR_MAP_FREE_EXIT },
 	{ "map_free_exit_b", PART_LEDGER, true, PAIR_MAP_FREE_EXIT },
+	{ "map_free_deferred", PART_LEDGER, false, 0 },
+	{ "work_end", PART_LEDGER, false, 0 },
 	{ "sk_storage_free_exit", PART_LEDGER, false, 0 },
 	{ "fields_a", PART_LEDGER, false, PAIR_FIELDS },
 	{ "fields_b", PART_LEDGER, false, PAIR_FIELDS },
