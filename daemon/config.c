@@ -205,7 +205,7 @@ static const struct option options[] = {
 		  "*=0,clash=1 plays one alone. One that is named and has no effect makes the run "
 		  "INCONCLUSIVE." },
 	{ "rendezvous", 0, KIND_CHOICE, 0, TARGET(rendezvous), 0, RENDEZVOUS_NR - 1,
-	  rendezvous_names, .initial = "off", .arg = "off|on|all",
+	  rendezvous_names, .initial = "on", .arg = "off|on|all",
 	  .help = "Let map_free() and other sides meet at the same element, owner or bucket, by "
 		  "holding the first to come for a moment; no lock fails by it. all also lets owners "
 		  "die while map_free() uncharges them, which Linux 7.3 does not survive." },
