@@ -11,6 +11,8 @@
 #include "log.h"
 #include "util.h"
 
+#define DYING_MAX_NS (2 * NSEC_PER_SEC)
+
 struct own_cgroup {
 	char *home; /* where we came from */
 	char *dir;
@@ -108,6 +110,19 @@ void own_cgroup_enter(struct own_cgroup **ret)
 		forget(cgroup);
 }
 
+/* Children that have been waited for are in it until the kernel is through with their exit. */
+static int remove_when_empty(const char *dir)
+{
+	uint64_t deadline = now_ns() + DYING_MAX_NS;
+
+	while (rmdir(dir) < 0) {
+		if (errno != EBUSY || now_ns() > deadline)
+			return -errno;
+		sleep_ns(20 * NSEC_PER_MSEC);
+	}
+	return 0;
+}
+
 void own_cgroup_leave(struct own_cgroup *cgroup)
 {
 	int r;
@@ -118,7 +133,7 @@ void own_cgroup_leave(struct own_cgroup *cgroup)
 	if (r < 0)
 		log_warning("cannot leave our own cgroup for %s: %s", cgroup->home, strerror(-r));
 	/* What is in it is another daemon's: ours was removed before. */
-	r = rmdir(cgroup->dir) < 0 ? -errno : 0;
+	r = remove_when_empty(cgroup->dir);
 	if (!r || r == -ENOENT)
 		undo_forget_cgroup();
 	else if (r != -EBUSY)
