@@ -123,7 +123,8 @@ static int try_nproc(struct fork_answer *answer)
 	struct rlimit limit, none;
 	int error;
 
-	if (getrlimit(RLIMIT_NPROC, &limit) < 0)
+	/* As with contain(): capset() takes none, but may be deadly without. */
+	if (!caps_has(CAP_SYS_ADMIN) || getrlimit(RLIMIT_NPROC, &limit) < 0)
 		return FORK_UNTRIED;
 	if (drop_privileges(&privileges) < 0) {
 		answer->spent = true;
