@@ -1081,83 +1081,89 @@ DESTROY_PROGRAM(a)
 DESTROY_PROGRAM(b)
 
 /*
- * Both copies come to the same entry: the first enters or takes out the map, the other finds that
- * done. The map is freed memory at exit: known by its address alone. Without preemption, since many
- * come out of one rcu_barrier() at once, and crowd past both copies.
+ * Each entry is a worker's, which does one thing after the other: nobody else writes to it. Of two
+ * copies the first enters or takes out the map, the other finds that done. The map is freed memory
+ * at exit: known by its address alone. Without preemption, since many come out of one rcu_barrier()
+ * at once, and crowd past both copies.
  */
-static __always_inline void map_free_over(struct soak_map_free *entry)
-{
-	__u64 begun = entry->start_ns;
+#define MAP_FREE_WAYS 16
 
-	/* Whoever notices the end of a map_free() that went unseen may not be alone. */
-	if (!begun || __sync_val_compare_and_swap(&entry->start_ns, begun, 0) != begun)
-		return;
-	map_went(entry->map_id);
-	inc(count()->map_frees_done);
-	count_max(map_free_max_ns, bpf_ktime_get_ns() - begun);
-	entry->pid = 0;
-	barrier();
-	entry->map = 0;
+static __always_inline struct soak_map_free *map_free_entry(__u32 pid, __u32 way)
+{
+	return &map_frees[(pid + way) & (SOAK_MAP_FREES - 1)];
 }
 
-/* This worker does one thing after the other; and memory that another frees is not handed out. */
-static __always_inline bool is_over(const struct soak_map_free *entry, __u64 address, __u32 map_id,
-				    __u32 pid)
+static __always_inline struct soak_map_free *map_free_of(__u32 pid)
 {
-	if (entry->map != address)
-		return entry->pid == pid;
-	return entry->pid != pid || (entry->map_id && map_id && entry->map_id != map_id);
+	for (__u32 way = 0; way < MAP_FREE_WAYS; way++) {
+		struct soak_map_free *entry = map_free_entry(pid, way);
+
+		if (entry->pid == pid)
+			return entry;
+	}
+	return NULL;
+}
+
+static __always_inline void map_free_over(struct soak_map_free *entry)
+{
+	map_went(entry->map_id);
+	inc(count()->map_frees_done);
+	count_max(map_free_max_ns, bpf_ktime_get_ns() - entry->start_ns);
+	entry->start_ns = 0;
+	entry->map = 0;
+	barrier();
+	entry->pid = 0;
+}
+
+static __always_inline void map_free_begun(__u64 address, __u32 map_id, __u32 pid)
+{
+	inc(count()->map_frees);
+	for (__u32 way = 0; way < MAP_FREE_WAYS; way++) {
+		struct soak_map_free *entry = map_free_entry(pid, way);
+
+		if (entry->pid || __sync_val_compare_and_swap(&entry->pid, 0, pid))
+			continue;
+		entry->map = address;
+		entry->map_id = map_id;
+		entry->start_ns = bpf_ktime_get_ns();
+		return;
+	}
+	/* No room: the end of this one is not looked for. */
+	inc(count()->map_frees_done);
 }
 
 static __always_inline void map_free_entered(__u64 address)
 {
 	__u32 map_id = id_of_map(address), pid = (__u32)bpf_get_current_pid_tgid();
+	struct soak_map_free *entry = map_free_of(pid);
 
-	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
-		if (!map_frees[i].start_ns)
-			continue;
-		if (is_over(&map_frees[i], address, map_id, pid)) {
-			inc(count()->map_frees_late);
-			map_free_over(&map_frees[i]);
-		} else if (map_frees[i].map == address) {
+	if (entry) {
+		/* The other copy has been here, unless it is another map in the same memory. */
+		if (entry->map == address && (entry->map_id == map_id || !entry->map_id || !map_id))
 			return;
-		}
+		inc(count()->map_frees_late);
+		map_free_over(entry);
 	}
-	inc(count()->map_frees);
-	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
-		if (map_frees[i].map || __sync_val_compare_and_swap(&map_frees[i].map, 0, address))
-			continue;
-		map_frees[i].map_id = map_id;
-		map_frees[i].pid = pid;
-		barrier();
-		map_frees[i].start_ns = bpf_ktime_get_ns();
-		return;
-	}
+	map_free_begun(address, map_id, pid);
 }
 
 static __always_inline void map_free_left(__u64 address)
 {
-	__u32 pid = (__u32)bpf_get_current_pid_tgid();
+	struct soak_map_free *entry = map_free_of((__u32)bpf_get_current_pid_tgid());
 
-	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
-		if (map_frees[i].map != address || map_frees[i].pid != pid)
-			continue;
-		map_free_over(&map_frees[i]);
-		return;
-	}
+	if (entry && entry->map == address)
+		map_free_over(entry);
 }
 
 /* A worker that is done with any work is done with the map_free() that was part of it. */
 static __always_inline void work_ended(void)
 {
-	__u32 pid = (__u32)bpf_get_current_pid_tgid();
+	struct soak_map_free *entry = map_free_of((__u32)bpf_get_current_pid_tgid());
 
-	for (__u32 i = 0; i < SOAK_MAP_FREES; i++) {
-		if (map_frees[i].pid != pid || !map_frees[i].start_ns)
-			continue;
-		inc(count()->map_frees_late);
-		map_free_over(&map_frees[i]);
-	}
+	if (!entry)
+		return;
+	inc(count()->map_frees_late);
+	map_free_over(entry);
 }
 
 #define MAP_FREE_PROGRAM(suffix)                                   \

@@ -289,12 +289,12 @@ struct soak_fault {
 
 #define SOAK_FAULTS 262144
 
-/* A map_free() under way. */
+/* A map_free() under way, near the place that its worker's pid has. */
 struct soak_map_free {
-	unsigned long long map;	     /* address, 0: free entry */
+	unsigned long long map;	     /* address */
 	unsigned long long start_ns; /* 0: not under way, or not written yet */
 	unsigned int map_id;
-	unsigned int pid; /* of the kworker, as the kernel counts threads */
+	unsigned int pid; /* of the kworker, as the kernel counts threads; 0: free entry */
 };
 
 #define SOAK_MAP_FREES 128  /* more than are ever open, in the pool and beside it */
