@@ -153,12 +153,6 @@ static __always_inline __u32 kind_of(const struct bpf_local_storage_map *smap)
 	}
 }
 
-static __always_inline bool is_storage_type(enum bpf_map_type type)
-{
-	return type == BPF_MAP_TYPE_SK_STORAGE || type == BPF_MAP_TYPE_TASK_STORAGE ||
-	       type == BPF_MAP_TYPE_CGRP_STORAGE || type == BPF_MAP_TYPE_INODE_STORAGE;
-}
-
 static __always_inline void slot_init(struct soak_slot *slot, __u64 selem,
 				      const struct bpf_local_storage_map *smap, __u64 owner,
 				      int copy)
@@ -1093,7 +1087,6 @@ static __always_inline void map_free_over(struct soak_map_free *entry)
 	inc(count()->map_frees_done);
 	count_max(map_free_max_ns, bpf_ktime_get_ns() - entry->start_ns);
 	entry->start_ns = 0;
-	entry->map = 0;
 	barrier();
 	entry->pid = 0;
 }
@@ -1111,8 +1104,6 @@ static __always_inline void map_free_begun(__u64 address, __u32 map_id, __u32 pi
 		entry->start_ns = bpf_ktime_get_ns();
 		return;
 	}
-	/* No room: the end of this one is not looked for. */
-	inc(count()->map_frees_done);
 }
 
 static __always_inline void map_free_entered(__u64 address)
@@ -1124,7 +1115,6 @@ static __always_inline void map_free_entered(__u64 address)
 		/* The other copy has been here, unless it is another map in the same memory. */
 		if (entry->map == address && (entry->map_id == map_id || !entry->map_id || !map_id))
 			return;
-		inc(count()->map_frees_late);
 		map_free_over(entry);
 	}
 	map_free_begun(address, map_id, pid);
@@ -1143,10 +1133,8 @@ static __always_inline void work_ended(void)
 {
 	struct soak_map_free *entry = map_free_of((__u32)bpf_get_current_pid_tgid());
 
-	if (!entry)
-		return;
-	inc(count()->map_frees_late);
-	map_free_over(entry);
+	if (entry)
+		map_free_over(entry);
 }
 
 #define MAP_FREE_PROGRAM(suffix)                                   \
@@ -1183,13 +1171,8 @@ SEC("fentry/bpf_map_free_deferred")
 int BPF_PROG(map_free_deferred)
 {
 	__u64 address = arg_of(ctx, 0) - bpf_core_field_offset(struct bpf_map, work);
-	const struct bpf_map *map = (const struct bpf_map *)address;
-	enum bpf_map_type type = 0;
 
-	if (!is_ready() || !is_our_map(map))
-		return 0;
-	bpf_probe_read_kernel(&type, sizeof(type), &map->map_type);
-	if (is_storage_type(type))
+	if (is_ready() && is_our_map((const struct bpf_map *)address))
 		map_free_entered(address);
 	return 0;
 }

@@ -152,7 +152,6 @@ struct soak_counters {
 	unsigned long long destroys_done;
 	unsigned long long map_frees;
 	unsigned long long map_frees_done;
-	unsigned long long map_frees_late;	      /* of these, noticed by what came later */
 	unsigned long long filled[SOAK_KIND_NR];      /* values written by the fill programs */
 	unsigned long long fill_failed[SOAK_KIND_NR]; /* storage_get(CREATE) returned NULL */
 	unsigned long long prog_deletes;
@@ -297,7 +296,7 @@ struct soak_map_free {
 	unsigned int pid; /* of the kworker, as the kernel counts threads; 0: free entry */
 };
 
-#define SOAK_MAP_FREES 128  /* more than are ever open, in the pool and beside it */
+#define SOAK_MAP_FREES 128  /* a power of two, and more than are ever open */
 #define SOAK_GONE      4096 /* ids of maps that went last, by their low bits */
 
 /*

@@ -1327,9 +1327,6 @@ static void quiesce(struct soak *soak)
 			return;
 	}
 	take_whole_snapshot(soak);
-	if (soak->now.c.map_frees_late)
-		log_debug("%" PRIu64 " ends of map_free() were noticed only by what came later",
-			  (uint64_t)soak->now.c.map_frees_late);
 	if (soak->now.maps_outstanding)
 		judge_map_frees(soak, "a map_free() after the last owner died",
 				soak->now.maps_outstanding);
