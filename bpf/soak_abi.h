@@ -296,7 +296,11 @@ struct soak_map_free {
 	unsigned int pid; /* of the kworker, as the kernel counts threads; 0: free entry */
 };
 
-#define SOAK_MAP_FREES 128  /* a power of two, and more than are ever open */
+/*
+ * A power of two, and many times as many as are ever open, which are hundreds when a run ends: each
+ * has its place among the few that lie next to its worker's pid.
+ */
+#define SOAK_MAP_FREES 4096
 #define SOAK_GONE      4096 /* ids of maps that went last, by their low bits */
 
 /*
