@@ -132,6 +132,24 @@ static __always_inline bool is_ours(__u32 wanted)
 	return is_ready() && wanted && bpf_get_current_pid_tgid() >> 32 == control.tgid;
 }
 
+/* A scenario wants an owner without any storage: of that thread the next birth is left alone. */
+static __always_inline bool wants_bare(void)
+{
+	__u32 tid = (__u32)bpf_get_current_pid_tgid();
+
+	if (!*(volatile __u32 *)&control.bare)
+		return false;
+	for (__u32 i = 0; i < SOAK_ORDERS; i++)
+		if (orders[i].bare_tid == tid)
+			return true;
+	return false;
+}
+
+static __always_inline bool is_to_fill(__u32 wanted)
+{
+	return is_ours(wanted) && !wants_bare();
+}
+
 static __always_inline void fill_socket(struct sock *sk)
 {
 	FILL_SHAPE(sk_smalls, sk, SOAK_SIZE_SMALL, SOAK_SK, bpf_sk_storage_get,
@@ -148,7 +166,7 @@ int BPF_PROG(fill_sk_lsm, struct socket *sock, int family, int type, int protoco
 {
 	struct sock *sk = sock->sk;
 
-	if (ret || kern || !sk || protocol == SOAK_PROTOCOL_BARE || !is_ours(control.fill_sk))
+	if (ret || kern || !sk || protocol == SOAK_PROTOCOL_BARE || !is_to_fill(control.fill_sk))
 		return ret;
 	fill_socket(sk);
 	return ret;
@@ -158,23 +176,27 @@ int BPF_PROG(fill_sk_lsm, struct socket *sock, int family, int type, int protoco
 SEC("fexit/sock_init_data")
 int BPF_PROG(fill_sk_fexit, struct socket *sock, struct sock *sk)
 {
-	if (!sock || !is_ours(control.fill_sk))
+	if (!sock || !is_to_fill(control.fill_sk))
 		return 0;
 	fill_socket(sk);
 	return 0;
 }
 
-SEC("tp_btf/task_newtask")
-int BPF_PROG(fill_task, struct task_struct *task, __u64 flags)
+static __always_inline void fill_newborn(struct task_struct *task)
 {
-	if (!is_ours(control.fill_task))
-		return 0;
 	FILL_SHAPE(task_smalls, task, SOAK_SIZE_SMALL, SOAK_TASK, bpf_task_storage_get,
 		   bpf_task_storage_delete);
 	FILL_SHAPE(task_mediums, task, SOAK_SIZE_MEDIUM, SOAK_TASK, bpf_task_storage_get,
 		   bpf_task_storage_delete);
 	FILL_SHAPE(task_larges, task, SOAK_SIZE_LARGE, SOAK_TASK, bpf_task_storage_get,
 		   bpf_task_storage_delete);
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(fill_task, struct task_struct *task, __u64 flags)
+{
+	if (is_to_fill(control.fill_task))
+		fill_newborn(task);
 	return 0;
 }
 
@@ -353,7 +375,7 @@ static __always_inline void read_fields(struct value_fields *value)
 SEC("fexit/sock_init_data")
 int BPF_PROG(fill_sk_fields, struct socket *sock, struct sock *sk)
 {
-	if (!sock || !is_ours(control.fill_sk))
+	if (!sock || !is_to_fill(control.fill_sk))
 		return 0;
 	FILL_FIELDS(sk_fields, sk, value_fields, write_fields, SOAK_SK, bpf_sk_storage_get,
 		    bpf_sk_storage_delete);
@@ -365,7 +387,7 @@ int BPF_PROG(fill_sk_fields, struct socket *sock, struct sock *sk)
 SEC("tp_btf/task_newtask")
 int BPF_PROG(fill_task_fields, struct task_struct *task, __u64 flags)
 {
-	if (!is_ours(control.fill_task))
+	if (!is_to_fill(control.fill_task))
 		return 0;
 	FILL_FIELDS(task_fields, task, value_fields, write_fields, SOAK_TASK, bpf_task_storage_get,
 		    bpf_task_storage_delete);

@@ -333,6 +333,22 @@ static __always_inline bool is_same_selem(const struct soak_slot *slot, __u64 se
 	return read_value(selem, &value) && value.cookie == slot->cookie;
 }
 
+/*
+ * Others hand objects to kvfree_call_rcu() with an rcu_head at the same place, as the network does
+ * with the groups that an interface has joined (struct ip_mc_list). Until destroy() has been there
+ * a storage holds its owner, who or whatever that is.
+ */
+static __always_inline bool holds_owner(const struct soak_storage *slot, __u64 address)
+{
+	const struct bpf_local_storage *storage = (void *)address;
+	__u32 refs = 0;
+
+	if (!bpf_core_field_exists(storage->owner_refcnt) || (slot->flags & SOAK_DESTROYED))
+		return true;
+	bpf_probe_read_kernel(&refs, sizeof(refs), &storage->owner_refcnt);
+	return refs;
+}
+
 /* A storage carries no mark of ours but its owner, and that may be NULL at either free. */
 static __always_inline void storage_freed_again(const struct soak_storage *slot, __u64 storage,
 						int station)
@@ -346,7 +362,8 @@ static __always_inline void storage_freed_again(const struct soak_storage *slot,
 		note_suspect(SOAK_SUSPECT_STORAGE_DOUBLE_FREE, storage, station);
 		return;
 	}
-	if (bpf_ktime_get_ns() - slot->free_ns < SECOND_FREE_WINDOW_NS)
+	if (bpf_ktime_get_ns() - slot->free_ns < SECOND_FREE_WINDOW_NS &&
+	    holds_owner(slot, storage))
 		inc(count()->storage_freed_again);
 }
 

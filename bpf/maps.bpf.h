@@ -26,6 +26,9 @@ const volatile bool frees_are_chained;
 /* Shared with the daemon through the mapped .bss; it reads and writes with atomics. */
 struct soak_control control;
 struct soak_plan plans[SOAK_PLANS];
+struct soak_order orders[SOAK_ORDERS];
+struct soak_refusal refusals[SOAK_REFUSALS];
+struct soak_walk walks[SOAK_WALKS];
 struct soak_map_free map_frees[SOAK_MAP_FREES];
 struct soak_counters counters[SOAK_CPUS];
 __u64 maps_seen[SOAK_GONE]; /* of a map, by its address: low half of that, and its id */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
- * ledger observes and never acts, stall acts, and reads the ledger only to know whose visit it is
+ * ledger observes and never acts, order acts for a scenario on what is its own, refuse lets births
+ * fail, walk is what iterators run, stall acts, and reads the ledger only to know whose visit it is
  * in; rendezvous lets two sides meet.
  */
 #include "vmlinux.h"
@@ -21,7 +22,10 @@
 #include "identity.bpf.h"
 
 #include "fill.bpf.h"
+#include "order.bpf.h"
+#include "refuse.bpf.h"
 #include "stall.bpf.h"
+#include "walk.bpf.h"
 
 #include "rendezvous.bpf.h"
 

@@ -401,6 +401,68 @@ struct soak_meeting {
 	unsigned int pad;
 };
 
+/*
+ * What programs do for a scenario, to storage of its own; see bpf/order.bpf.h. The first workers
+ * have one order each, and slots for so many maps of the small shape.
+ */
+#define SOAK_ORDERS	64 /* both powers of two */
+#define SOAK_ORDER_MAPS 32
+
+enum soak_by {
+	SOAK_BY_NOBODY,
+	SOAK_BY_CALL,	/* getsockname() or getpgid() by the thread tid */
+	SOAK_BY_PACKET, /* a datagram for a socket with a value in slot first - 1 */
+	SOAK_BY_TICK,	/* a timer on a task with a value in slot first - 1 */
+};
+
+enum soak_verb {
+	SOAK_VERB_LOOK,
+	SOAK_VERB_PUT,
+	SOAK_VERB_DELETE,
+	SOAK_VERB_EITHER, /* put or delete, as chance has it */
+};
+
+struct soak_order {
+	unsigned int by;       /* daemon: enum soak_by, written last, and first when it ends */
+	unsigned int verb;     /* daemon: enum soak_verb */
+	unsigned int index;    /* daemon: of this order */
+	unsigned int tid;      /* daemon: as the kernel calls it (soak_who) */
+	unsigned int first, n; /* daemon: slots */
+	unsigned int bare_tid; /* daemon: thread whose births are not filled */
+	unsigned int busy;     /* BPF: programs that are at it */
+	unsigned long long obeyed, put, deleted; /* BPF: counts, as are the next four */
+	unsigned long long absent;		 /* nothing there to delete */
+	unsigned long long refused;
+	unsigned long long in_softirq, in_irq;	     /* of obeyed */
+	unsigned long long cookies[SOAK_ORDER_MAPS]; /* BPF: what was looked at; 0: nothing */
+};
+
+/*
+ * What LSM programs do to the births of one thread, which has enlisted itself: see
+ * bpf/refuse.bpf.h. The slot is found by the thread's id, in the first of SOAK_REFUSAL_WAYS.
+ */
+#define SOAK_REFUSALS	  64 /* a power of two */
+#define SOAK_REFUSAL_WAYS 4
+
+#define SOAK_REFUSE_FILL (1u << 0) /* the newborn is given storage first */
+#define SOAK_REFUSE_KILL (1u << 1) /* its maker is killed in the midst of it (tasks only) */
+#define SOAK_REFUSE_DENY (1u << 2) /* the birth is refused: -EPERM */
+
+struct soak_refusal {
+	unsigned int tid;    /* BPF: as the kernel calls it; daemon: 0 when it is discharged */
+	unsigned int what;   /* daemon: SOAK_REFUSE_*; 0: nothing */
+	unsigned int skip;   /* daemon, then BPF: so many births are let through before */
+	unsigned int left;   /* daemon, then BPF: to so many births, written last */
+	unsigned int met;    /* BPF: births that it was done to, since the daemon set this to 0 */
+	unsigned int filled; /* BPF: of those, how many had storage by then */
+};
+
+/* Out of the program by which a thread enlists. */
+struct soak_enlisted {
+	unsigned int slot; /* SOAK_REFUSALS: there was no room */
+	unsigned int pad;
+};
+
 /* Maps that the fill programs fill: shapes by slots. */
 #define SOAK_SHAPES 5
 #define SOAK_SHAPE_FIELDS                                                                       \
@@ -424,6 +486,29 @@ struct soak_meeting {
 #define SOAK_FOLLOW_STORAGE    SOAK_KIND_BIT(SOAK_KIND_NR)
 #define SOAK_FOLLOW_ALL	       (~0u)
 
+/*
+ * Walks of iterators over tasks and their files; see bpf/walk.bpf.h. The first workers have one
+ * each, and a slot of either kind for a map of the small shape.
+ */
+#define SOAK_WALKS 64 /* a power of two */
+
+struct soak_walk {
+	unsigned int tid;    /* daemon: thread that reads, as the kernel calls it; 0: nobody */
+	unsigned int create; /* daemon: put values where there are none */
+	unsigned int cookie; /* daemon: upper half of the cookies of these */
+	unsigned int pad;
+	unsigned long long refused; /* BPF: values that could not be put there */
+};
+
+/* What such a walk writes of one owner. A walk of a map writes bare values. */
+struct soak_walked {
+	unsigned int task;    /* as its own PID namespace calls it, 0: it is dead */
+	unsigned int fd;      /* of the file */
+	unsigned int created; /* by this walk */
+	unsigned int pad;
+	unsigned char value[SOAK_SIZE_SMALL];
+};
+
 /* Written by the daemon, read by the programs. */
 struct soak_control {
 	unsigned int ready;	   /* 0: programs return at once */
@@ -443,6 +528,9 @@ struct soak_control {
 	unsigned int drop_free;	   /* test hook: drop this many free events */
 	unsigned int forge_free;   /* test hook: count this many frees twice */
 	unsigned int lie;	   /* test hook: enum soak_lie */
+	unsigned int orders;	   /* orders that are given; 0: nobody looks for any */
+	unsigned int bare;	   /* threads that want a birth without storage */
+	unsigned int refusals;	   /* threads that have enlisted; 0: nobody looks for any */
 };
 
 /* Test hook: what an oracle is made to see that is not there. */
@@ -468,6 +556,12 @@ struct soak_held {
 	unsigned int seen; /* CPUs; 0: this kernel has no such table, or does not show it */
 	unsigned int cpus; /* of those, CPUs whose count is not 0 */
 	int sum;
+	unsigned int pad;
+};
+
+/* Out of the program that tells a thread who it is to the kernel. */
+struct soak_who {
+	unsigned int tid;
 	unsigned int pad;
 };
 
@@ -502,5 +596,8 @@ _Static_assert(sizeof(struct soak_fault) == 48, "soak_fault layout");
 _Static_assert(sizeof(struct soak_suspect) == 224, "soak_suspect layout");
 _Static_assert(sizeof(struct soak_value) == 32, "soak_value layout");
 _Static_assert(sizeof(struct soak_plan) == 64, "soak_plan layout");
+_Static_assert(sizeof(struct soak_order) == 88 + 8 * SOAK_ORDER_MAPS, "soak_order layout");
+_Static_assert(sizeof(struct soak_walk) == 24, "soak_walk layout");
+_Static_assert(sizeof(struct soak_walked) == 56, "soak_walked layout");
 
 #endif

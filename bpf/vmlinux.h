@@ -95,11 +95,17 @@ struct qspinlock {
 	atomic_t val;
 };
 
+typedef struct refcount_struct {
+	atomic_t refs;
+} refcount_t;
+
+/* owner_refcnt came with bpf_selem_unlink_nofail(): guard every use by bpf_core_field_exists(). */
 struct bpf_local_storage {
 	struct hlist_head list;
 	struct qspinlock lock;
 	void *owner;
 	struct callback_head rcu;
+	refcount_t owner_refcnt;
 };
 
 /* state came with bpf_selem_unlink_nofail(): guard every use by bpf_core_field_exists(). */
@@ -112,10 +118,6 @@ struct bpf_local_storage_elem {
 	struct bpf_local_storage_data sdata;
 };
 
-typedef struct refcount_struct {
-	atomic_t refs;
-} refcount_t;
-
 struct sock {
 	atomic_t sk_omem_alloc;
 	refcount_t sk_wmem_alloc;
@@ -126,10 +128,21 @@ struct socket {
 	struct sock *sk;
 };
 
+struct upid {
+	int nr;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
 struct task_struct {
 	unsigned int __state;
 	int pid;
 	int tgid;
+	struct task_struct *real_parent;
+	struct pid *thread_pid;
 	struct bpf_local_storage *bpf_storage;
 };
 
@@ -162,17 +175,33 @@ struct rqspinlock_held {
 	int cnt;
 };
 
-/* What a special field refers to: kernel/bpf/cpumask.c. */
-struct bpf_cpumask {
-	refcount_t usage;
+/* What iterators are given: net/core/bpf_sk_storage.c, kernel/bpf/task_iter.c. */
+struct bpf_iter_meta {
+	struct seq_file *seq;
 };
 
-/* net/core/bpf_sk_storage.c */
 struct bpf_iter__bpf_sk_storage_map {
-	void *meta;
+	struct bpf_iter_meta *meta;
 	struct bpf_map *map;
 	struct sock *sk;
 	void *value;
+};
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
+
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
+
+/* What a special field refers to: kernel/bpf/cpumask.c. */
+struct bpf_cpumask {
+	refcount_t usage;
 };
 
 #pragma clang attribute pop

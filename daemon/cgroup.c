@@ -87,7 +87,7 @@ static const char *below(const char *path, const char *root)
 	return path + len;
 }
 
-int cgroup_own_dir(const char *mountinfo, const char *self, char **ret_dir)
+int cgroup_own_dir(const char *mountinfo, const char *self, char **ret_dir, size_t *ret_mount)
 {
 	_cleanup_free_ char *mounts = strdup(mountinfo), *own = strdup(self);
 	char *line, *rest = mounts, *path;
@@ -109,12 +109,14 @@ int cgroup_own_dir(const char *mountinfo, const char *self, char **ret_dir)
 		if (!left)
 			continue;
 		*ret_dir = format("%s%s", mount.point, strcmp(left, "/") ? left : "");
+		if (ret_mount)
+			*ret_mount = strlen(mount.point);
 		return *ret_dir ? 0 : -ENOMEM;
 	}
 	return any ? -ENOENT : -ENXIO;
 }
 
-int cgroup_find(char **ret_dir, char **ret_why)
+int cgroup_find(char **ret_dir, size_t *ret_mount, char **ret_why)
 {
 	_cleanup_free_ char *mountinfo = NULL, *self = NULL;
 	int r;
@@ -130,7 +132,7 @@ int cgroup_find(char **ret_dir, char **ret_why)
 		*ret_why = format(SELF ": %s", strerror(-r));
 		return r;
 	}
-	r = cgroup_own_dir(mountinfo, self, ret_dir);
+	r = cgroup_own_dir(mountinfo, self, ret_dir, ret_mount);
 	if (r == -ENXIO)
 		*ret_why = format("no cgroup2 is mounted: mount -t cgroup2 none /sys/fs/cgroup");
 	else if (r == -ENOENT)

@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "partner.h"
 #include "util.h"
 #include "worker.h"
 
@@ -23,6 +24,7 @@ struct churn {
 	unsigned int mix; /* which of them */
 	bool stop;
 	bool frozen;
+	uint64_t stutter_until_ns; /* 0: no stutter */
 	struct worker workers[SNAPSHOT_WORKERS];
 };
 
@@ -153,18 +155,37 @@ static void end_scenarios(struct worker *w)
 			scenario_at(i)->end(w, w->state[i]);
 }
 
+/* To all the same moment, so that they begin anew together. It is no progress, and no lack of it.
+ */
+static bool stutters(struct worker *w)
+{
+	uint64_t until = peek(&w->churn->stutter_until_ns), now = until ? now_ns() : 0;
+	uint64_t ns;
+
+	if (now >= until)
+		return false;
+	ns = MIN(until - now, FROZEN_PAUSE_NS);
+	sleep_ns(ns);
+	bump(&w->progress_ns, ns);
+	return true;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	char name[16];
 
+	snprintf(name, sizeof(name), "bpfsoakd-w%u", w->index);
+	pthread_setname_np(pthread_self(), name);
 	pin(w->cpu);
 	while (!__atomic_load_n(&w->churn->stop, __ATOMIC_ACQUIRE)) {
 		if (__atomic_load_n(&w->churn->frozen, __ATOMIC_ACQUIRE))
 			rest(w);
-		else
+		else if (!stutters(w))
 			one_op(w);
 	}
 	end_scenarios(w);
+	partner_free(TAKE_PTR(w->partner));
 	while (w->n_owners)
 		owner_kill(&w->owners[--w->n_owners]);
 	owner_maker_done(&w->maker);
@@ -271,6 +292,21 @@ void churn_freeze(struct churn *churn)
 void churn_thaw(struct churn *churn)
 {
 	__atomic_store_n(&churn->frozen, false, __ATOMIC_RELEASE);
+}
+
+void churn_stutter(struct churn *churn, uint64_t until_ns)
+{
+	__atomic_store_n(&churn->stutter_until_ns, until_ns, __ATOMIC_RELAXED);
+}
+
+unsigned int churn_workers(const struct churn *churn)
+{
+	return churn->options.workers;
+}
+
+int churn_set_affinity(struct churn *churn, unsigned int worker, const cpu_set_t *cpus)
+{
+	return -pthread_setaffinity_np(churn->workers[worker].thread, sizeof(*cpus), cpus);
 }
 
 bool churn_is_idle(const struct churn *churn)

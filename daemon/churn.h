@@ -7,6 +7,7 @@
 #ifndef SOAK_CHURN_H
 #define SOAK_CHURN_H
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,17 @@ void churn_set_mix(struct churn *churn, const struct mix *mix);
  */
 void churn_freeze(struct churn *churn);
 void churn_thaw(struct churn *churn);
+
+/*
+ * Keeps all workers from beginning anything more until then (CLOCK_MONOTONIC), when they go on at
+ * the same moment; 0: now. It is no freeze, and has no part in one. Any thread.
+ */
+void churn_stutter(struct churn *churn, uint64_t until_ns);
+
+unsigned int churn_workers(const struct churn *churn);
+
+/* Where a worker that has been started may run. 0 or -errno. Any thread, before churn_stop(). */
+int churn_set_affinity(struct churn *churn, unsigned int worker, const cpu_set_t *cpus);
 
 /* Stops all workers and joins them; every owner is dead then. */
 void churn_stop(struct churn *churn);

@@ -142,6 +142,12 @@ static const char *const rendezvous_names[] = {
 	[RENDEZVOUS_NR] = NULL,
 };
 
+static const char *const netns_names[] = {
+	[NETNS_OWN] = "own",
+	[NETNS_HOST] = "host",
+	[NETNS_NR] = NULL,
+};
+
 #define INSTANCE_MAX 64
 
 /* It becomes the value of a label and part of lines that people grep. */
@@ -199,7 +205,7 @@ static const struct option options[] = {
 		  "*=0,clash=1 plays one alone. One that is named and has no effect makes the run "
 		  "INCONCLUSIVE." },
 	{ "rendezvous", 0, KIND_CHOICE, 0, TARGET(rendezvous), 0, RENDEZVOUS_NR - 1,
-	  rendezvous_names, .initial = "off", .arg = "off|on|all",
+	  rendezvous_names, .initial = "on", .arg = "off|on|all",
 	  .help = "Let map_free() and other sides meet at the same element, owner or bucket, by "
 		  "holding the first to come for a moment; no lock fails by it. all also lets owners "
 		  "die while map_free() uncharges them, which Linux 7.3 does not survive." },
@@ -256,6 +262,24 @@ static const struct option options[] = {
 	{ "pin-owners", 0, KIND_FLAG, 0, TARGET(pin_owners), 0, 1, .initial = "no",
 	  .help = "With module or fail_function, also let owners die while map_free() uncharges them. "
 		  "Linux 7.3 does not survive it: destroy() then spins for ever." },
+	{ "stutter", 0, KIND_BOOL, OPTION_RELOADABLE, TARGET(stutter), 0, 1, .initial = "yes",
+	  .arg = "yes|no",
+	  .help = "Every few seconds all workers pause together for a moment and then go on at once." },
+	{ "shuffle", 0, KIND_BOOL, OPTION_RELOADABLE, TARGET(shuffle), 0, 1, .initial = "yes",
+	  .arg = "yes|no",
+	  .help = "Every few seconds move the workers to other CPUs, or all of them off one." },
+	{ "hotplug", 0, KIND_FLAG, 0, TARGET(hotplug), 0, 1, .initial = "no",
+	  .help = "Every few seconds take one CPU of the machine offline, never the first, and bring "
+		  "it back. All that were online are online again however the run ends. For root, "
+		  "and not for a machine that does anything else." },
+	{ "pressure", 0, KIND_FLAG, OPTION_RELOADABLE, TARGET(pressure), 0, 1, .initial = "no",
+	  .help = "Every few seconds take nearly all memory that is available, until the kernel has "
+		  "to reclaim some, and give it back. A child process does that, the first to be "
+		  "killed should memory run out." },
+	{ "netns", 0, KIND_CHOICE, 0, TARGET(netns), 0, NETNS_NR - 1, netns_names, .initial = "own",
+	  .arg = "WHICH",
+	  .help = "The network namespace of the sockets that are owners: own is made for the run, and "
+		  "has nothing but a loopback; host is the one that the daemon is started in." },
 	{ "stuck", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(stuck_ns), 10 * NSEC_PER_SEC, NSEC_PER_HOUR,
 	  .initial = "60s", .arg = "TIME",
 	  .help = "A worker, a map or an owner that makes no progress for so long is a finding." },
@@ -338,8 +362,6 @@ static const struct option options[] = {
 #endif
 };
 /* clang-format on */
-
-_Static_assert(ARRAY_SIZE(options) <= 64, "one bit for each option in a mask");
 
 static const struct {
 	const char *name;
@@ -1134,11 +1156,10 @@ static int unknown_key(const char *key, const struct origin *origin)
 	return complain(origin, key, "unknown key; bpfsoakd --help lists the valid ones");
 }
 
-static int set_line(char *line, uint64_t *seen, struct config *config, const struct origin *origin)
+static int set_line(char *line, bool *seen, struct config *config, const struct origin *origin)
 {
 	const struct option *option;
 	char *equals, *key;
-	uint64_t bit;
 
 	line = strip(line);
 	if (!*line || *line == '#')
@@ -1153,10 +1174,9 @@ static int set_line(char *line, uint64_t *seen, struct config *config, const str
 		return unknown_key(key, origin);
 	if (option->flags & OPTION_NOT_IN_FILE)
 		return complain(origin, key, "valid only on the command line");
-	bit = 1ULL << (option - options);
-	if (*seen & bit)
+	if (seen[option - options])
 		return complain(origin, key, "given twice in this file");
-	*seen |= bit;
+	seen[option - options] = true;
 	return set_value(option, strip(equals + 1), config, origin);
 }
 
@@ -1164,7 +1184,7 @@ static int parse_file(const char *path, struct config *config)
 {
 	struct origin origin = { .file = path };
 	_cleanup_free_ char *text = NULL, *why = NULL;
-	uint64_t seen = 0;
+	bool seen[ARRAY_SIZE(options)] = { false };
 	size_t len;
 	char *rest;
 	int r;
@@ -1184,7 +1204,7 @@ static int parse_file(const char *path, struct config *config)
 		char *line = strsep(&rest, "\n");
 
 		origin.line++;
-		r = set_line(line, &seen, config, &origin);
+		r = set_line(line, seen, config, &origin);
 		if (r < 0)
 			return r;
 	}
@@ -1453,11 +1473,11 @@ static void print_key_troff(FILE *out, const struct option *option)
 {
 	_cleanup_free_ char *limits = limits_text(option);
 
-	fputs(".TP\n\fB", out);
+	fputs(".TP\n\\fB", out);
 	print_troff(out, option->key);
-	fputs("\fR = \fI", out);
+	fputs("\\fR = \\fI", out);
 	print_troff(out, option->arg ? option->arg : "yes|no");
-	fputs("\fR\n", out);
+	fputs("\\fR\n", out);
 	print_troff(out, option->help);
 	if (limits)
 		print_troff(out, limits);

@@ -70,6 +70,13 @@ enum rendezvous_mode {
 	RENDEZVOUS_NR,
 };
 
+/* Where the sockets of owners live. */
+enum netns {
+	NETNS_OWN,  /* in a network namespace that the run makes for itself */
+	NETNS_HOST, /* in the one that it is started in */
+	NETNS_NR,
+};
+
 enum command {
 	COMMAND_RUN,
 	COMMAND_CHECK,
@@ -125,6 +132,11 @@ struct config {
 	uint64_t settle_ns; /* what is alive for so long at the end is judged: 1 s .. 1 h, default 6
 			       s */
 	uint64_t stuck_ns;  /* no progress for so long is a finding: 10 s .. 1 h, default 60 s */
+	bool stutter;	    /* default true */
+	bool shuffle;	    /* default true */
+	bool hotplug;	    /* take CPUs offline and online */
+	bool pressure;	    /* take memory until reclaim runs */
+	enum netns netns;   /* default own */
 	bool pin_owners;    /* encounters that end kernels whose owner_refcnt misses 0 */
 	bool oracles;	    /* default true; false only for benchmarks: verdict INCONCLUSIVE */
 	bool accept_panic;  /* run injection though panic_on_warn is set */

@@ -74,9 +74,10 @@ static const struct {
 			     "uncharged, or uncharged twice. The limit net.core.optmem_max no longer means "
 			     "what it says.",
 			     CLAIM_CHARGE },
-	[VIOLATION_VALUE] = { "a value read back was not the one that was stored",
-			      "The worker that read it had stored it just before, and nobody else writes to "
-			      "that owner's values: the memory was written to, or was another's.",
+	[VIOLATION_VALUE] = { "a value was not the one that was stored, or was not answered for as it must be",
+			      "The worker knew what was there, and nobody else writes to that owner's values: "
+			      "the memory was written to, or was another's, or the kernel does not keep to what "
+			      "it documents. The daemon's log says which.",
 			      CLAIM_READERS },
 	[VIOLATION_KERNEL_LOG] = { "the kernel complained",
 				   "It is not one of the two documented warnings of bpf_selem_unlink_nofail(), and "

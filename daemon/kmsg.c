@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "pressure.h"
 #include "util.h"
 
 #define DEVICE		 "/dev/kmsg"
@@ -20,6 +21,7 @@
 #define RECORD_MAX	 16384	    /* the kernel's own limit was 8192, and is 2048 today */
 #define RECORDS_PER_READ 65536	    /* a log that never ends must not keep the run loop */
 #define REPORT_PAUSE_US	 1000000ULL /* a line so much later belongs to nothing before it */
+#define SETTLE_US	 (5 * REPORT_PAUSE_US) /* an OOM report says by then who was killed */
 #define LEVEL_WARNING	 4
 
 /* Test hook: --test-fake-warn writes a WARNING "at" this function. */
@@ -44,6 +46,7 @@ static const char *const class_names[KMSG_CLASS_NR] = {
 	[KMSG_LIST_CORRUPTION] = "list_corruption",
 	[KMSG_KMEMLEAK] = "kmemleak",
 	[KMSG_OOM] = "oom",
+	[KMSG_PRESSURE] = "oom_by_pressure",
 };
 
 /* The place of a line within a report. A bit mask: what an open report has seen already. */
@@ -132,6 +135,11 @@ static const struct pattern patterns[] = {
 	{ "kmemleak: ", "new suspected memory leak", KMSG_KMEMLEAK, ROLE_TAIL },
 
 	{ NULL, " invoked oom-killer: ", KMSG_OOM, ROLE_HEAD },
+	/* The victim is named in the last lines only: see settle(). */
+	{ "oom-kill:constraint=", ",task=" PRESSURE_NAME ",", KMSG_PRESSURE, ROLE_TAIL },
+	{ "Out of memory: Killed process ", " (" PRESSURE_NAME ")", KMSG_PRESSURE, ROLE_TAIL },
+	{ "Memory cgroup out of memory: Killed process ", " (" PRESSURE_NAME ")", KMSG_PRESSURE,
+	  ROLE_TAIL },
 	{ "oom-kill:constraint=", NULL, KMSG_OOM, ROLE_TAIL },
 	{ "Out of memory", ": Killed process ", KMSG_OOM, ROLE_TAIL },
 	{ "Memory cgroup out of memory", ": Killed process ", KMSG_OOM, ROLE_TAIL },
@@ -160,7 +168,7 @@ const char *kmsg_class_name(enum kmsg_class class)
 
 bool kmsg_class_is_violation(enum kmsg_class class)
 {
-	return class != KMSG_BENIGN && class != KMSG_DOCUMENTED;
+	return class != KMSG_BENIGN && class != KMSG_DOCUMENTED && class != KMSG_PRESSURE;
 }
 
 static bool starts_with(const char *text, const char *prefix)
@@ -312,6 +320,7 @@ struct current {
 	enum kmsg_class class;
 	unsigned int seen; /* mask of enum role */
 	bool body;	   /* registers and traces have begun: the head is over */
+	bool unsettled;	   /* of KMSG_OOM, and whose doing it is has not been said yet */
 	uint64_t last_us;
 	struct kmsg_report *kept; /* NULL: beyond the ones kept */
 	size_t len;
@@ -460,8 +469,23 @@ static void append(struct current *current, const char *text, bool new_line)
 	current->len += len;
 }
 
+/* Counted once it is known as what. */
+static void settle(struct kmsg *kmsg, enum kmsg_class class)
+{
+	struct current *current = &kmsg->current;
+
+	if (!current->unsettled)
+		return;
+	current->unsettled = false;
+	current->class = class;
+	if (current->kept)
+		current->kept->class = class;
+	kmsg->counts[class]++;
+}
+
 static void close_report(struct kmsg *kmsg)
 {
+	settle(kmsg, KMSG_OOM);
 	kmsg->current = (struct current){ 0 };
 }
 
@@ -492,14 +516,17 @@ static void open_report(struct kmsg *kmsg, struct meaning meaning, const struct 
 	struct preface *preface = &kmsg->preface;
 	bool prefaced = preface_is_of(preface, record);
 
+	close_report(kmsg);
 	kmsg->current = (struct current){
 		.open = true,
 		.class = meaning.class,
 		.seen = meaning.role,
+		.unsettled = meaning.class == KMSG_OOM && meaning.role == ROLE_HEAD,
 		.kept = keep_report(kmsg, meaning.class,
 				    prefaced ? preface->time_us : record->time_us),
 	};
-	kmsg->counts[meaning.class]++;
+	if (!kmsg->current.unsettled)
+		kmsg->counts[meaning.class]++;
 	if (prefaced) {
 		append(&kmsg->current, preface->text, true);
 		preface->open = false;
@@ -567,7 +594,8 @@ static bool is_part_of(const struct current *current, struct meaning meaning)
 	if (!current->open || meaning.class == KMSG_DOCUMENTED || current->class == KMSG_DOCUMENTED)
 		return false;
 	if (meaning.role == ROLE_TAIL)
-		return current->class == meaning.class;
+		return current->class == meaning.class ||
+		       (current->unsettled && meaning.class == KMSG_PRESSURE);
 	if (current->body || current->seen & meaning.role)
 		return false;
 	switch (meaning.role) {
@@ -644,6 +672,8 @@ static int feed_line(struct kmsg *kmsg, const struct record *record, const char 
 	meaning = with_preface(&kmsg->preface, record, meaning);
 	if (is_part_of(current, meaning)) {
 		append(current, line, true);
+		if (meaning.role == ROLE_TAIL)
+			settle(kmsg, meaning.class);
 		current->seen |= meaning.role;
 		current->last_us = record->time_us;
 		kmsg->preface.open = false;
@@ -753,9 +783,15 @@ int kmsg_read(struct kmsg *kmsg)
 	return reports;
 }
 
+/* Records carry the kernel's local_clock(), which is about as old as CLOCK_MONOTONIC. */
+static bool is_overdue(const struct current *current)
+{
+	return current->unsettled && now_ns() / NSEC_PER_USEC > current->last_us + SETTLE_US;
+}
+
 uint64_t kmsg_count(const struct kmsg *kmsg, enum kmsg_class class)
 {
-	return kmsg->counts[class];
+	return kmsg->counts[class] + (class == KMSG_OOM && is_overdue(&kmsg->current));
 }
 
 /* An overrun whose size is not known yet is one record at least. */

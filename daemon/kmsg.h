@@ -29,13 +29,17 @@ enum kmsg_class {
 	KMSG_LIST_CORRUPTION,
 	KMSG_KMEMLEAK,
 	KMSG_OOM,
+	KMSG_PRESSURE, /* out of memory, and the one killed is our own that took it: --pressure */
 	KMSG_CLASS_NR,
 };
 
 /* "documented_warn", "kasan", ...: the label in the stats file and the key in the report. */
 const char *kmsg_class_name(enum kmsg_class class);
 
-/* True for what makes a run fail: everything except benign and documented. OOM counts. */
+/*
+ * True for what makes a run fail: everything except benign, documented, and what --pressure brings
+ * about. OOM counts.
+ */
 bool kmsg_class_is_violation(enum kmsg_class class);
 
 /*

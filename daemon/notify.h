@@ -14,6 +14,13 @@
 /* Assignments, one a line, as in sd_notify(3). Nothing happens where nobody listens. */
 void notify_send(const char *fmt, ...) _printf_(1, 2);
 
+/*
+ * A socket with a name of no file ("@...") is found in the sender's network namespace: it is
+ * connected to now, for all that is sent later, before that namespace is left. Once, before there
+ * are threads.
+ */
+void notify_keep(void);
+
 /* Somebody waits to be told, and this build can tell. */
 bool notify_is_heard(void);
 

@@ -7,11 +7,11 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/capability.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "caps.h"
 #include "cgroup.h"
 #include "log.h"
 #include "util.h"
@@ -156,19 +156,6 @@ static int open_cgroups(struct places *places, const char *dir)
 	return places->why_no_cgroup ? 0 : -ENOMEM;
 }
 
-/* Asked for, before the kernel is: a filter of system calls may kill who calls this without. */
-static bool may_mount(void)
-{
-	cap_t caps = cap_get_proc();
-	cap_flag_value_t flag = CAP_CLEAR;
-
-	if (!caps)
-		return false;
-	cap_get_flag(caps, CAP_SYS_ADMIN, CAP_EFFECTIVE, &flag);
-	cap_free(caps);
-	return flag == CAP_SET;
-}
-
 /* Detached: in no namespace's tree, so nobody sees it, and nobody else can unmount it. */
 static int mount_tmpfs(void)
 {
@@ -232,9 +219,9 @@ int places_new(struct places **ret)
 {
 	_cleanup_free_ char *dir = NULL, *why = NULL;
 
-	if (cgroup_find(&dir, &why) < 0)
+	if (cgroup_find(&dir, NULL, &why) < 0)
 		dir = NULL;
-	return new_places(dir, TAKE_PTR(why), may_mount(), ret);
+	return new_places(dir, TAKE_PTR(why), caps_has(CAP_SYS_ADMIN), ret);
 }
 
 void places_free(struct places *places)

@@ -21,6 +21,15 @@
 /* Of each shape for cgroups and inodes, which are few. */
 #define RARE_MAPS 2
 
+/*
+ * Those that are closed without a new one to take their place, as at the end of a run, are more
+ * than that; the programs follow SOAK_MAP_FREES at once, and a map that they do not follow is never
+ * known to be freed.
+ */
+#define FOLLOWED_MAX	 (SOAK_MAP_FREES - 16)
+#define FOLLOWED_WAIT_NS (10 * NSEC_PER_SEC)
+#define FOLLOWED_STEP_NS (5 * NSEC_PER_MSEC)
+
 struct pool_slot {
 	pthread_rwlock_t lock;
 	int fd;
@@ -38,6 +47,7 @@ struct pool {
 	pthread_t thread;
 	bool running;
 	bool stop;
+	bool impatient; /* a map_free() does not end: nobody waits for one any more */
 };
 
 /* Special fields cost more than the rest, and are to be a fraction of the load. */
@@ -72,11 +82,25 @@ int pool_new_map(struct pool *pool, enum soak_kind kind, unsigned int shape)
 	return fd;
 }
 
+/* number: of maps closed, this one included. */
+static void wait_for_turn(struct pool *pool, uint64_t number)
+{
+	uint64_t deadline = now_ns() + FOLLOWED_WAIT_NS;
+
+	while (programs_sees_map_frees(pool->programs) &&
+	       number > programs_map_frees_done(pool->programs) + FOLLOWED_MAX &&
+	       !__atomic_load_n(&pool->impatient, __ATOMIC_RELAXED)) {
+		sleep_ns(FOLLOWED_STEP_NS);
+		if (now_ns() > deadline)
+			__atomic_store_n(&pool->impatient, true, __ATOMIC_RELAXED);
+	}
+}
+
 void pool_close_map(struct pool *pool, int fd)
 {
 	if (fd < 0)
 		return;
-	__atomic_fetch_add(&pool->closed, 1, __ATOMIC_RELAXED);
+	wait_for_turn(pool, __atomic_add_fetch(&pool->closed, 1, __ATOMIC_RELAXED));
 	close(fd);
 }
 
@@ -239,6 +263,11 @@ uint64_t pool_closed(const struct pool *pool)
 struct map_ids *pool_map_ids(const struct pool *pool)
 {
 	return pool->ids;
+}
+
+const struct programs *pool_programs(const struct pool *pool)
+{
+	return pool->programs;
 }
 
 unsigned int pool_shapes(const struct pool *pool)

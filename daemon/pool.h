@@ -34,13 +34,17 @@ void pool_put(struct pool *pool, enum soak_kind kind, unsigned int shape, unsign
 
 /*
  * A map outside the slots, of which the last reference is dropped by pool_close_map(): counted,
- * so that map frees under way can be paced. -EAGAIN when too many are under way already.
+ * so that map frees under way can be paced. -EAGAIN when too many are under way already; and
+ * pool_close_map() may wait for some seconds until some have ended.
  */
 int pool_new_map(struct pool *pool, enum soak_kind kind, unsigned int shape);
 void pool_close_map(struct pool *pool, int fd);
 
 /* The ids of all maps that it made. */
 struct map_ids *pool_map_ids(const struct pool *pool);
+
+/* Whose maps they are. */
+const struct programs *pool_programs(const struct pool *pool);
 
 /* How many shapes of values there are on this kernel. */
 unsigned int pool_shapes(const struct pool *pool);

@@ -343,7 +343,7 @@ static void add_mount(struct prober *p, const char *type, const char *path, bool
 static void ask_cgroup(struct prober *p)
 {
 	_cleanup_free_ char *dir = NULL, *why = NULL;
-	int r = cgroup_find(&dir, &why);
+	int r = cgroup_find(&dir, NULL, &why);
 
 	if (r < 0)
 		prober_add(p, "own cgroup", PROBE_NO, "%s", why ? why : strerror(-r));

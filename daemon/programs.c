@@ -122,6 +122,12 @@ static const struct part_program part_programs[] = {
 	{ "fill_cgroup_fields", PART_FILL, false, 0 },
 	{ "fill_inode_fields", PART_FILL, false, 0 },
 	{ "touch_inode_fields", PART_FILL, false, 0 },
+	{ "order_sk", PART_ORDER, false, 0 },
+	{ "order_task", PART_ORDER, false, 0 },
+	{ "order_packet", PART_ORDER, false, 0 },
+	{ "order_tick", PART_ORDER, false, 0 }, /* attached by those who have an event */
+	{ "refuse_task", PART_REFUSE, false, 0 },
+	{ "refuse_socket", PART_REFUSE, false, 0 }, /* after fill_sk_lsm, which comes first then */
 	{ "stall_meet", PART_STALL, true, 0 },
 	{ "stall_storage", PART_STALL, true, 0 },
 	{ "stall_pinned", PART_STALL, false, 0 },
@@ -131,6 +137,13 @@ static const struct part_program part_programs[] = {
 	{ "rendezvous_clone", PART_RENDEZVOUS, false, 0 },
 	{ "rendezvous_uncharge", PART_RENDEZVOUS, false, 0 },
 	{ "rendezvous_destroy", PART_RENDEZVOUS, false, 0 },
+	{ "walk_small", PART_WALK, false, 0 },
+	{ "walk_medium", PART_WALK, false, 0 },
+	{ "walk_large", PART_WALK, false, 0 },
+	{ "walk_fields", PART_WALK, false, 0 },
+	{ "walk_ref", PART_WALK, false, 0 },
+	{ "walk_task", PART_WALK, false, 0 },
+	{ "walk_task_file", PART_WALK, false, 0 },
 };
 
 #define PAIRS_MAX 16
@@ -152,6 +165,8 @@ static const struct {
 	{ "fill_inode", SOAK_INODE },	       { "touch_inode", SOAK_INODE },
 	{ "fill_inode_fields", SOAK_INODE },   { "touch_inode_fields", SOAK_INODE },
 };
+
+static const char *const order_maps[] = { "order_sks", "order_tasks" };
 
 static const char *const value_types[SOAK_SHAPES] = { "value_small", "value_medium", "value_large",
 						      "value_fields", "value_ref" };
@@ -189,6 +204,10 @@ struct programs {
 /* What a kernel may refuse, and what then is done without. */
 #define EXTRA_FIELDS (1u << 0) /* values with special fields */
 #define EXTRA_FILLS  (1u << 1) /* programs that fill cgroups and inodes: bpf(2) does so as well */
+#define EXTRA_ORDERS (1u << 2) /* programs that act for scenarios */
+#define EXTRA_WALKS  (1u << 3) /* what iterators of scenarios run */
+#define EXTRA_NR     4
+#define EXTRA_ALL    ((1u << EXTRA_NR) - 1)
 
 /* While these are tried a refusal is an answer, not a complaint. */
 static bool trying;
@@ -214,7 +233,12 @@ static bool target_exists(const struct bpf_program *prog, const struct btf *vmli
 {
 	const char *section = bpf_program__section_name(prog);
 	const char *target = strchr(section, '/');
+	char iterator[64];
 
+	if (!strncmp(section, "iter/", 5)) {
+		snprintf(iterator, sizeof(iterator), "bpf_iter_%s", target + 1);
+		return btf__find_by_name_kind(vmlinux, iterator, BTF_KIND_FUNC) > 0;
+	}
 	if (strncmp(section, "fentry/", 7) && strncmp(section, "fexit/", 6))
 		return true;
 	return btf__find_by_name_kind(vmlinux, target + 1, BTF_KIND_FUNC) > 0;
@@ -228,6 +252,8 @@ static bool is_wanted(const struct part_program *entry, const struct programs_op
 		return options->stall;
 	if (entry->part == PART_RENDEZVOUS)
 		return options->rendezvous;
+	if (entry->part == PART_REFUSE)
+		return options->lsm;
 	if (!strcmp(entry->name, "fill_sk_lsm") || !strncmp(entry->name, "touch_", 6))
 		return options->lsm;
 	if (!strcmp(entry->name, "fill_sk_fexit"))
@@ -286,6 +312,8 @@ static void choose_maps(struct programs *p)
 			bpf_map__set_autocreate(find_map(p, pattern, ""), create);
 			bpf_map__set_autocreate(find_map(p, pattern, "s"), create);
 		}
+	for (size_t i = 0; i < ARRAY_SIZE(order_maps); i++)
+		bpf_map__set_autocreate(find_map(p, order_maps[i], ""), p->extras & EXTRA_ORDERS);
 }
 
 /*
@@ -344,6 +372,8 @@ static int choose_programs(struct programs *p, const struct programs_options *op
 			continue;
 		load = is_wanted(entry, options) && target_exists(prog, vmlinux) &&
 		       is_of_kinds(p, entry) &&
+		       (entry->part != PART_WALK || (p->extras & EXTRA_WALKS)) &&
+		       (entry->part != PART_ORDER || (p->extras & EXTRA_ORDERS)) &&
 		       (programs_has_fields(p) || !is_of_fields(entry->name));
 		/* Elsewhere these serve others, or are inlined here and there. */
 		if (strstr(entry->name, "_call_") || strstr(entry->name, "raw_free"))
@@ -482,16 +512,22 @@ fail:
 	return r;
 }
 
-/* What this kernel takes is found out by trying. */
+/* What this kernel takes is found out by trying: first all, then without one, without two. */
 int programs_load(const struct programs_options *options, struct programs **ret)
 {
-	unsigned int extras = EXTRA_FIELDS | EXTRA_FILLS;
-	int r;
+	unsigned int all = EXTRA_ALL;
+	int r = -EOPNOTSUPP;
 
 	if (!(options->kinds & ~(SOAK_KIND_BIT(SOAK_SK) | SOAK_KIND_BIT(SOAK_TASK))))
-		extras = EXTRA_FIELDS;
-	while ((r = load(options, extras, ret)) == -EOPNOTSUPP && extras) {
-		extras = extras & EXTRA_FILLS ? extras & ~EXTRA_FILLS : extras & ~EXTRA_FIELDS;
+		all &= ~EXTRA_FILLS;
+	for (unsigned int i = 0; i <= EXTRA_ALL * EXTRA_NR && r == -EOPNOTSUPP; i++) {
+		unsigned int without = i % (EXTRA_ALL + 1), n = i / (EXTRA_ALL + 1);
+
+		if ((without & ~all) || (unsigned int)__builtin_popcount(without) != n)
+			continue;
+		r = load(options, all & ~without, ret);
+		if (r != -EOPNOTSUPP)
+			break;
 		log_info("this kernel refuses programs that the run can do without (--verbose "
 			 "shows why)");
 	}
@@ -525,6 +561,8 @@ static int attach_one(struct programs *p, const struct part_program *entry)
 
 	if (!prog || bpf_program__fd(prog) < 0)
 		return -ENOENT;
+	if (bpf_program__type(prog) == BPF_PROG_TYPE_PERF_EVENT)
+		return 0;
 	if (p->n_links == LINKS_MAX)
 		return -E2BIG;
 	link = bpf_program__attach(prog);
@@ -762,6 +800,11 @@ unsigned int programs_map_type(enum soak_kind kind)
 	return types[kind];
 }
 
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape)
+{
+	return kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS);
+}
+
 int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int shape)
 {
 	static unsigned int serial;
@@ -770,7 +813,7 @@ int programs_new_map(const struct programs *p, enum soak_kind kind, unsigned int
 	int fd;
 
 	opts.map_flags = BPF_F_NO_PREALLOC;
-	if (kind == SOAK_SK && (shape == 1 || shape >= SOAK_SHAPE_FIELDS))
+	if (programs_is_cloned(kind, shape))
 		opts.map_flags |= BPF_F_CLONE;
 	opts.btf_fd = (uint32_t)bpf_object__btf_fd(p->skel->obj);
 	opts.btf_key_type_id = (uint32_t)p->key_type;
@@ -789,6 +832,44 @@ int programs_set_fill(const struct programs *p, enum soak_kind kind, unsigned in
 
 	r = fd < 0 ? bpf_map_delete_elem(outer, &slot) : bpf_map_update_elem(outer, &slot, &fd, 0);
 	return r < 0 ? -errno : 0;
+}
+
+struct soak_order *programs_order(const struct programs *p, unsigned int index)
+{
+	if (!(p->extras & EXTRA_ORDERS) || index >= SOAK_ORDERS)
+		return NULL;
+	return &p->skel->bss->orders[index];
+}
+
+void programs_add_orders(const struct programs *p, int orders, int bare)
+{
+	struct soak_control *control = &p->skel->bss->control;
+
+	__atomic_fetch_add(&control->orders, (unsigned int)orders, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&control->bare, (unsigned int)bare, __ATOMIC_SEQ_CST);
+}
+
+int programs_set_order(const struct programs *p, enum soak_kind kind, unsigned int index,
+		       unsigned int slot, int fd)
+{
+	const struct bpf_map *map =
+		kind == SOAK_SK ? p->skel->maps.order_sks : p->skel->maps.order_tasks;
+	unsigned int key = index * SOAK_ORDER_MAPS + slot;
+	int outer = bpf_map__fd(map), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &key) : bpf_map_update_elem(outer, &key, &fd, 0);
+	return r < 0 ? -errno : 0;
+}
+
+int programs_of_order(const struct programs *p, enum soak_by by, enum soak_kind kind)
+{
+	const struct bpf_program *prog = by == SOAK_BY_PACKET ? p->skel->progs.order_packet
+					 : by == SOAK_BY_TICK ? p->skel->progs.order_tick
+					 : kind == SOAK_SK    ? p->skel->progs.order_sk
+							      : p->skel->progs.order_task;
+	int fd = bpf_program__fd(prog);
+
+	return fd < 0 ? -EOPNOTSUPP : fd;
 }
 
 /* A syscall program's context is copied back to where it came from. */
@@ -822,6 +903,36 @@ int programs_inspect_storage(const struct programs *p, uint64_t storage,
 	return ret->readable ? 0 : -EFAULT;
 }
 
+int programs_walk_program(const struct programs *p, enum walk_over over, unsigned int shape)
+{
+	const struct bpf_program *of_shape[SOAK_SHAPES] = {
+		p->skel->progs.walk_small,  p->skel->progs.walk_medium, p->skel->progs.walk_large,
+		p->skel->progs.walk_fields, p->skel->progs.walk_ref,
+	};
+	const struct bpf_program *program = over == WALK_STORAGE ? of_shape[shape]
+					    : over == WALK_TASKS ? p->skel->progs.walk_task
+								 : p->skel->progs.walk_task_file;
+	int fd = bpf_program__fd(program);
+
+	return fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+struct soak_walk *programs_walk(const struct programs *p, unsigned int index)
+{
+	return index < SOAK_WALKS ? &p->skel->bss->walks[index] : NULL;
+}
+
+int programs_set_walk(const struct programs *p, enum soak_kind kind, unsigned int index, int fd)
+{
+	const struct bpf_map *map =
+		kind == SOAK_SK ? p->skel->maps.walk_sks : p->skel->maps.walk_tasks;
+	int outer = bpf_map__fd(map), r;
+
+	r = fd < 0 ? bpf_map_delete_elem(outer, &index)
+		   : bpf_map_update_elem(outer, &index, &fd, 0);
+	return r < 0 ? -errno : 0;
+}
+
 int programs_held(const struct programs *p, struct soak_held *ret)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
@@ -832,6 +943,52 @@ int programs_held(const struct programs *p, struct soak_held *ret)
 	if (bpf_prog_test_run_opts(bpf_program__fd(p->skel->progs.read_held), &opts))
 		return -errno;
 	return ret->seen ? 0 : -EOPNOTSUPP;
+}
+
+int programs_who(const struct programs *p, uint32_t *ret)
+{
+	struct soak_who who = { 0 };
+	int r = inspect(p->skel->progs.who, &who, sizeof(who));
+
+	if (!r)
+		*ret = who.tid;
+	return r;
+}
+
+int programs_enlister(const struct programs *p, enum soak_kind kind)
+{
+	const struct bpf_program *refuses =
+		kind == SOAK_TASK ? p->skel->progs.refuse_task : p->skel->progs.refuse_socket;
+	int fd = bpf_program__fd(p->skel->progs.enlist);
+
+	return bpf_program__fd(refuses) < 0 || fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+int programs_enlist(const struct programs *p, enum soak_kind kind)
+{
+	struct soak_enlisted enlisted = { 0 };
+	int r = programs_enlister(p, kind);
+
+	if (r < 0)
+		return r;
+	r = inspect(p->skel->progs.enlist, &enlisted, sizeof(enlisted));
+	if (r)
+		return r;
+	return enlisted.slot < SOAK_REFUSALS ? (int)enlisted.slot : -EBUSY;
+}
+
+struct soak_refusal *programs_refusal(const struct programs *p, unsigned int slot)
+{
+	return &p->skel->bss->refusals[slot % SOAK_REFUSALS];
+}
+
+void programs_discharge(const struct programs *p, unsigned int slot)
+{
+	struct soak_refusal *refusal = programs_refusal(p, slot);
+
+	__atomic_store_n(&refusal->left, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&refusal->tid, 0, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&p->skel->bss->control.refusals, 1, __ATOMIC_SEQ_CST);
 }
 
 void programs_note_own_map(const struct programs *p, struct map_ids *ids)

@@ -22,8 +22,11 @@ struct programs;
 enum program_part {
 	PART_LEDGER,
 	PART_FILL,
+	PART_ORDER,
+	PART_REFUSE,
 	PART_STALL,
 	PART_RENDEZVOUS,
+	PART_WALK, /* never attached as a part: programs_walk_program() */
 	PART_NR,
 };
 
@@ -117,12 +120,75 @@ int programs_new_map(const struct programs *programs, enum soak_kind kind, unsig
  */
 int programs_iterate(const struct programs *programs, int map);
 
+/* Does accept() copy values of such maps (BPF_F_CLONE)? */
+bool programs_is_cloned(enum soak_kind kind, unsigned int shape);
+
 /* Bytes of a value of that shape. */
 size_t programs_value_size(unsigned int shape);
 
 /* Puts a map where the fill programs find it; fd < 0 empties the slot. Returns 0 or -errno. */
 int programs_set_fill(const struct programs *programs, enum soak_kind kind, unsigned int shape,
 		      unsigned int slot, int fd);
+
+/* An order, which belongs to one worker; NULL: no more of them, or this kernel takes none. */
+struct soak_order *programs_order(const struct programs *programs, unsigned int index);
+
+/*
+ * Adds to how many orders, and how many threads that want bare births, the programs look for. Any
+ * thread.
+ */
+void programs_add_orders(const struct programs *programs, int orders, int bare);
+
+/*
+ * Puts a map of the small shape into one of an order's slots; fd < 0 empties it. Waits for a grace
+ * period. Returns 0 or -errno.
+ */
+int programs_set_order(const struct programs *programs, enum soak_kind kind, unsigned int index,
+		       unsigned int slot, int fd);
+
+/* The descriptor of the program that obeys, -EOPNOTSUPP when the kernel lacks what it hangs on. */
+int programs_of_order(const struct programs *programs, enum soak_by by, enum soak_kind kind);
+
+/* What an iterator goes over. */
+enum walk_over {
+	WALK_STORAGE, /* the elements of one map of sockets */
+	WALK_TASKS,
+	WALK_TASK_FILES,
+};
+
+/*
+ * The descriptor of the program of an iterator, borrowed; shape: of the map's values, with
+ * WALK_STORAGE. -EOPNOTSUPP when this kernel has no such iterator.
+ */
+int programs_walk_program(const struct programs *programs, enum walk_over over, unsigned int shape);
+
+/* The walk of one worker over tasks or files, NULL beyond the last one. */
+struct soak_walk *programs_walk(const struct programs *programs, unsigned int index);
+
+/*
+ * Puts a map of the small shape where the programs of that walk look for it; fd < 0 takes it out.
+ * Waits for a grace period. Returns 0 or -errno.
+ */
+int programs_set_walk(const struct programs *programs, enum soak_kind kind, unsigned int index,
+		      int fd);
+
+/* Who the calling thread is to the kernel, whatever its PID namespace. Returns 0 or -errno. */
+int programs_who(const struct programs *programs, uint32_t *ret);
+
+/*
+ * The calling thread enlists for refusals. Returns its slot, -EBUSY when there is no room for it,
+ * or another -errno: -EOPNOTSUPP where births of that kind cannot be refused. The slot is its own
+ * until programs_discharge(), which anybody may call once the thread makes no births.
+ */
+int programs_enlist(const struct programs *programs, enum soak_kind kind);
+void programs_discharge(const struct programs *programs, unsigned int slot);
+struct soak_refusal *programs_refusal(const struct programs *programs, unsigned int slot);
+
+/*
+ * The program with which a process enlists itself by a system call (BPF_PROG_TEST_RUN, with a
+ * struct soak_enlisted as context), or -EOPNOTSUPP as above. The descriptor is borrowed.
+ */
+int programs_enlister(const struct programs *programs, enum soak_kind kind);
 
 /* rqspinlock's counts of held locks, of all CPUs. Returns 0, -EOPNOTSUPP or another -errno. */
 int programs_held(const struct programs *programs, struct soak_held *ret);

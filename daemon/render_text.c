@@ -254,6 +254,28 @@ static void print_by_site(FILE *out, const struct result *result, const char *na
 	list_end(&list);
 }
 
+/* Reports of older daemons know of none. */
+static void print_perturbations(FILE *out, const struct result *result)
+{
+	struct json_object *all = result_get(result, "perturbations");
+	struct list list = { .out = out };
+
+	if (!all)
+		return;
+	row(out, "perturbed");
+	for (unsigned int p = 0; p < PERTURB_NR; p++) {
+		struct json_object *results = json_at(all, perturb_name(p));
+		uint64_t done = json_number_at(results, "done");
+		uint64_t refused = json_number_at(results, "refused");
+
+		if (done)
+			list_add(&list, "%s %" PRIu64, perturb_name(p), done);
+		if (refused)
+			list_add(&list, "%s refused %" PRIu64, perturb_name(p), refused);
+	}
+	list_end(&list);
+}
+
 static void print_lock_failures(FILE *out, const struct result *result)
 {
 	struct json_object *stalls = result_get(result, "stalls");
@@ -555,6 +577,7 @@ void render_text(FILE *out, const struct result *result)
 	print_scenarios(out, result);
 	print_rendezvous(out, result);
 	print_visits(out, result);
+	print_perturbations(out, result);
 	print_lock_failures(out, result);
 	print_module(out, result);
 	print_coverage(out, result);

@@ -22,18 +22,22 @@
 #include "util.h"
 
 #define HANDS_MAX    4
-#define OWNERS_MAX   16
+#define OWNERS_MAX   128 /* what is costly about a round is that map_free() comes late */
+#define OWNERS_FEW   16	 /* where all are gone through for each of them */
+#define LISTENERS    8
 #define INDEX_MASK   0xffu
 #define SERIAL_SHIFT 9 /* above SOAK_MEETING_STAYS */
 #define NOBODY	     UINT64_MAX
 
-#define PAUSE_NS    (60 * NSEC_PER_MSEC)  /* between two rounds: churn comes first */
+#define PAUSE_NS    (30 * NSEC_PER_MSEC)  /* between two rounds: churn goes on as well */
 #define POLL_NS	    (100 * NSEC_PER_USEC) /* how soon a hand sees that map_free() waits */
+#define EAGER_NS    (2 * NSEC_PER_MSEC)	  /* so long after an answer it does not sleep: more come */
 #define QUIET_NS    (30 * NSEC_PER_MSEC)  /* nothing new for so long: map_free() has been there */
 #define ROUND_NS    (3 * NSEC_PER_SEC)	  /* a grace period of a busy machine, and more */
 #define EARLY_NS    (2 * NSEC_PER_MSEC)	  /* a guess is that much before the time by experience */
 #define OLD_ROUNDS  64			  /* of a way, before they are halved */
 #define EXPLORE_ONE 5			  /* of so many rounds one tries the other way */
+#define RAISE	    4
 
 enum way {
 	WAY_ANSWER,
@@ -84,6 +88,15 @@ const char *appointment_name(enum soak_appointment appointment)
 							: "unknown";
 }
 
+/*
+ * From 1 for what was met most to 1 + RAISE for what was never met, times most + 1. Not more: some
+ * are met a hundred times in a round, and some a few times, which would have all rounds.
+ */
+static uint64_t weight_of(uint64_t met, uint64_t most)
+{
+	return most + 1 + (most - met) * RAISE;
+}
+
 enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool all, struct rng *rng)
 {
 	unsigned int n = all ? SOAK_MEET_NR : SOAK_MEET_UNCHARGE, i = 0;
@@ -92,10 +105,10 @@ enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool all
 	for (unsigned int a = 0; a < n; a++)
 		most = MAX(most, met[a]);
 	for (unsigned int a = 0; a < n; a++)
-		total += most - met[a] + 1;
+		total += weight_of(met[a], most);
 	at = rng_next(rng) % total;
-	while (i + 1 < n && at >= most - met[i] + 1)
-		at -= most - met[i++] + 1;
+	while (i + 1 < n && at >= weight_of(met[i], most))
+		at -= weight_of(met[i++], most);
 	return (enum soak_appointment)i;
 }
 
@@ -215,17 +228,30 @@ static bool is_open(const struct rendezvous *r, uint64_t round)
 	return !stopping(r) && __atomic_load_n(&r->round, __ATOMIC_ACQUIRE) == round;
 }
 
-/* Each arrival of map_free() is answered by one hand, whichever sees it first. */
+static uint64_t take_arrival(struct rendezvous *r)
+{
+	if (__atomic_load_n(&r->meeting->cookie, __ATOMIC_RELAXED) == NOBODY)
+		return NOBODY;
+	return __atomic_exchange_n(&r->meeting->cookie, NOBODY, __ATOMIC_ACQ_REL);
+}
+
+/*
+ * Each arrival of map_free() is answered by one hand, whichever sees it first: the one whose CPU is
+ * not map_free()'s. It would sleep longer than map_free() waits.
+ */
 static void answer(struct rendezvous *r, uint64_t round)
 {
-	while (is_open(r, round)) {
-		uint64_t cookie =
-			__atomic_exchange_n(&r->meeting->cookie, NOBODY, __ATOMIC_ACQ_REL);
+	uint64_t eager = 0;
 
-		if (cookie != NOBODY)
+	while (is_open(r, round)) {
+		uint64_t cookie = take_arrival(r);
+
+		if (cookie != NOBODY) {
 			act_on(r, cookie & INDEX_MASK);
-		else
+			eager = now_ns() + EAGER_NS;
+		} else if (now_ns() > eager) {
 			sleep_ns(POLL_NS);
+		}
 	}
 }
 
@@ -244,16 +270,23 @@ static void guess(struct rendezvous *r, uint64_t round)
 	answer(r, round);
 }
 
+static void pin_hand(const struct hand *hand)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(hand->cpu, &set);
+	/* Refused while its CPU is offline: then anywhere will do. */
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
 static void *hand_main(void *arg)
 {
 	struct hand *hand = arg;
 	struct rendezvous *r = hand->of;
 	uint64_t played = 0;
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(hand->cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	pin_hand(hand);
 	prctl(PR_SET_TIMERSLACK, 1000);
 	while (!stopping(r)) {
 		uint64_t round = __atomic_load_n(&r->round, __ATOMIC_ACQUIRE);
@@ -263,6 +296,9 @@ static void *hand_main(void *arg)
 			continue;
 		}
 		played = round;
+		/* Its CPU has been offline: the kernel then lets it run anywhere. */
+		if (sched_getcpu() != hand->cpu)
+			pin_hand(hand);
 		__atomic_fetch_add(&r->busy, 1, __ATOMIC_ACQ_REL);
 		/* The director may have closed it in between: it waits for busy hands. */
 		if (is_open(r, round) && r->way == WAY_GUESS)
@@ -315,12 +351,19 @@ static int new_owner(const struct rendezvous *r)
 	return TAKE_FD(fd);
 }
 
+static unsigned int owners_of(enum soak_appointment appointment)
+{
+	if (appointment == SOAK_MEET_CLONE)
+		return LISTENERS;
+	return appointment == SOAK_MEET_ITERATOR ? OWNERS_FEW : OWNERS_MAX;
+}
+
 /* The map that goes comes last: its element is then the first of the owner's list. */
 static int make_owners(struct rendezvous *r)
 {
-	unsigned int wanted = r->appointment == SOAK_MEET_CLONE ? 4 : OWNERS_MAX;
+	unsigned int wanted = owners_of(r->appointment);
 
-	while (r->n_owners < wanted) {
+	while (r->n_owners < wanted && !stopping(r)) {
 		int fd = new_owner(r), error = 0;
 
 		if (fd < 0)

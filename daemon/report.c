@@ -210,6 +210,27 @@ static void put_inject(struct doc *d, struct json_object *root, const struct sna
 	}
 }
 
+static void put_isolation(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *isolation = put_object(d, root, "isolation");
+
+	put_bool(d, isolation, "own_network_namespace", s->own_netns);
+	put_bool(d, isolation, "own_cgroup", s->own_cgroup);
+}
+
+static void put_perturbations(struct doc *d, struct json_object *root, const struct snapshot *s)
+{
+	struct json_object *all = put_object(d, root, "perturbations");
+
+	for (unsigned int p = 0; p < PERTURB_NR; p++) {
+		struct json_object *results = put_object(d, all, perturb_name(p));
+
+		for (unsigned int r = 0; r < PERTURB_RESULT_NR; r++)
+			put_number(d, results, perturb_result_name(r), s->perturbations[p][r]);
+	}
+	put_number(d, root, "pressure_scanned_pages", s->pressure_scanned);
+}
+
 static void put_sites(struct doc *d, struct json_object *parent, const char *key,
 		      const uint64_t *values)
 {
@@ -685,6 +706,8 @@ static struct json_object *build(const struct snapshot *s, const struct config *
 
 	put_identity(&d, root, s);
 	put_inject(&d, root, s);
+	put_isolation(&d, root, s);
+	put_perturbations(&d, root, s);
 	put_lock_failures(&d, root, s);
 	put_births(&d, root, s);
 	put_alive(&d, root, s);
@@ -951,6 +974,21 @@ static void print_by_site(FILE *out, const char *name,
 				list_add(&list, "%s %s %" PRIu64, fault_kind_name(k), site_name(i),
 					 values[k][i]);
 		}
+	}
+	list_end(&list);
+}
+
+static void print_perturbations(FILE *out, const struct snapshot *s)
+{
+	struct list list = { .out = out };
+
+	row(out, "perturbed");
+	for (unsigned int p = 0; p < PERTURB_NR; p++) {
+		uint64_t refused = s->perturbations[p][PERTURB_REFUSED];
+
+		list_count(&list, perturb_name(p), s->perturbations[p][PERTURB_DONE]);
+		if (refused)
+			list_add(&list, "%s refused %" PRIu64, perturb_name(p), refused);
 	}
 	list_end(&list);
 }
@@ -1283,6 +1321,7 @@ void report_print_end(FILE *out, const struct snapshot *s)
 	print_scenarios(out, s);
 	print_rendezvous(out, s);
 	print_visits(out, s);
+	print_perturbations(out, s);
 	print_lock_failures(out, s);
 	print_module(out, s);
 	print_coverage(out, s);

@@ -171,6 +171,21 @@ static const char *const run_state_names[] = {
 };
 _Static_assert(ARRAY_SIZE(run_state_names) == RUN_STATE_NR, "a state of the run has no name");
 
+static const char *const perturb_names[] = {
+	[PERTURB_STUTTER] = "stutter",
+	[PERTURB_SHUFFLE] = "shuffle",
+	[PERTURB_HOTPLUG] = "hotplug",
+	[PERTURB_PRESSURE] = "pressure",
+};
+_Static_assert(ARRAY_SIZE(perturb_names) == PERTURB_NR, "a perturbation has no name");
+
+static const char *const perturb_result_names[] = {
+	[PERTURB_DONE] = "done",
+	[PERTURB_REFUSED] = "refused",
+};
+_Static_assert(ARRAY_SIZE(perturb_result_names) == PERTURB_RESULT_NR,
+	       "a result of a perturbation has no name");
+
 static const char *const finding_class_names[] = {
 	[FINDING_VIOLATION] = "violation",
 	[FINDING_UNDOCUMENTED] = "undocumented",
@@ -210,6 +225,16 @@ const char *run_state_name(enum run_state r)
 const char *finding_class_name(enum finding_class f)
 {
 	return LOOKUP(finding_class_names, f);
+}
+
+const char *perturb_name(enum perturbation p)
+{
+	return LOOKUP(perturb_names, p);
+}
+
+const char *perturb_result_name(enum perturb_result r)
+{
+	return LOOKUP(perturb_result_names, r);
 }
 
 const char *hole_kind_name(enum hole_kind k)

@@ -37,6 +37,21 @@ enum reload_result {
 	RELOAD_NR,
 };
 
+/* What disturbs the churn besides failed locks: perturb.h. */
+enum perturbation {
+	PERTURB_STUTTER,
+	PERTURB_SHUFFLE,
+	PERTURB_HOTPLUG,
+	PERTURB_PRESSURE,
+	PERTURB_NR,
+};
+
+enum perturb_result {
+	PERTURB_DONE,
+	PERTURB_REFUSED, /* by the kernel, or for want of what it takes */
+	PERTURB_RESULT_NR,
+};
+
 /* How much a finding weighs. */
 enum finding_class {
 	FINDING_VIOLATION,
@@ -178,6 +193,13 @@ struct snapshot {
 	uint64_t paused_ns; /* of that, outside of the windows */
 	uint64_t reloads[RELOAD_NR];
 
+	bool own_netns;	 /* owners' sockets are in a network namespace of the run's */
+	bool own_cgroup; /* owners are in a cgroup of the run's */
+	uint64_t perturbations[PERTURB_NR][PERTURB_RESULT_NR];
+	unsigned int perturb_asked; /* bits of enum perturbation, of those that must come about */
+	uint64_t pressure_bytes;    /* what is taken for memory pressure at this moment */
+	uint64_t pressure_scanned;  /* pages that reclaim looked at meanwhile, so far */
+
 	struct soak_counters c;		       /* all CPUs added up; *_max_ns: the greatest */
 	uint64_t owners_by_kind[SOAK_KIND_NR]; /* owners born */
 	uint64_t maps_created;
@@ -294,9 +316,11 @@ uint64_t snapshot_lockless(const struct snapshot *s);
 const char *verdict_name(enum verdict v);	/* "PASS", "FAIL", "INCONCLUSIVE", "RUNNING" */
 const char *fault_kind_name(enum fault_kind k); /* "organic", ... */
 const char *run_state_name(enum run_state r);	/* "churning", "frozen", ... */
-const char *finding_class_name(enum finding_class f); /* "violation", "undocumented", ... */
-const char *hole_kind_name(enum hole_kind k);	      /* "selem", "storage" */
-const char *violation_name(enum violation_kind v);    /* "selem_leak", ... */
+const char *finding_class_name(enum finding_class f);	/* "violation", "undocumented", ... */
+const char *perturb_name(enum perturbation p);		/* "stutter", ... */
+const char *perturb_result_name(enum perturb_result r); /* "done", "refused" */
+const char *hole_kind_name(enum hole_kind k);		/* "selem", "storage" */
+const char *violation_name(enum violation_kind v);	/* "selem_leak", ... */
 const char *miss_name(enum miss_kind m);
 const char *oracle_name(enum oracle o);
 const char *oracle_state_name(enum oracle_state s);    /* "live", "blind", "absent" */

@@ -31,7 +31,11 @@
 #include "ledger.h"
 #include "log.h"
 #include "map_ids.h"
+#include "notify.h"
+#include "own_cgroup.h"
+#include "own_netns.h"
 #include "path.h"
+#include "perturb.h"
 #include "places.h"
 #include "pool.h"
 #include "probe.h"
@@ -75,6 +79,9 @@ struct soak {
 	struct probe probe;
 	struct inject_options inject_options;
 	struct inject_set inject;
+	struct own_cgroup *own_cgroup;
+	bool own_netns;
+	struct perturb *perturb;
 	struct programs *programs;
 	struct places *places;
 	unsigned int kinds; /* of owners that there are: SOAK_KIND_BIT */
@@ -255,6 +262,9 @@ static void take_snapshot(struct soak *soak)
 	findings_read(soak->findings, s);
 	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
 	ledger_read_counters(soak->programs, s);
+	s->own_netns = soak->own_netns;
+	s->own_cgroup = soak->own_cgroup;
+	perturb_read(soak->perturb, s);
 	if (soak->churn)
 		churn_read(soak->churn, s);
 	s->rendezvous = arranges_meetings(soak);
@@ -369,12 +379,18 @@ static void end_run(struct soak *soak, const char *why)
 
 /* Limits and liveness. */
 
-static void check_memory(struct soak *soak)
+/* What we take for memory pressure is given back: it says nothing about leaks. */
+static bool memory_is_gone(const struct soak *soak)
 {
 	uint64_t available = meminfo_available();
 
-	if (soak->now.leaked_bytes <= soak->leak_budget &&
-	    (!available || available + soak->leak_budget >= soak->memory_at_start))
+	return available && !perturb_takes_memory(soak->perturb) &&
+	       available + soak->leak_budget < soak->memory_at_start;
+}
+
+static void check_memory(struct soak *soak)
+{
+	if (soak->now.leaked_bytes <= soak->leak_budget && !memory_is_gone(soak))
 		return;
 	soak->budget_used = true;
 	end_run(soak, "the leak budget is used up: ending the run with its verdict");
@@ -675,6 +691,14 @@ static void fill_inject_options(struct soak *soak)
 	};
 }
 
+static unsigned int chosen_perturbations(const struct config *config)
+{
+	return (config->stutter ? PERTURB_BIT(PERTURB_STUTTER) : 0) |
+	       (config->shuffle ? PERTURB_BIT(PERTURB_SHUFFLE) : 0) |
+	       (config->hotplug ? PERTURB_BIT(PERTURB_HOTPLUG) : 0) |
+	       (config->pressure ? PERTURB_BIT(PERTURB_PRESSURE) : 0);
+}
+
 static int choose_backends(struct soak *soak)
 {
 	const struct config *config = soak->config;
@@ -752,6 +776,10 @@ static int load(struct soak *soak)
 		r = programs_attach(soak->programs, PART_LEDGER);
 	if (!r)
 		r = programs_attach(soak->programs, PART_FILL);
+	if (!r)
+		r = programs_attach(soak->programs, PART_ORDER);
+	if (!r)
+		r = programs_attach(soak->programs, PART_REFUSE);
 	if (!r && options.stall)
 		r = programs_attach(soak->programs, PART_STALL);
 	if (!r && options.rendezvous)
@@ -989,7 +1017,8 @@ static int start_threads(struct soak *soak)
 	soak->inject_options.programs = soak->programs;
 	soak->inject_options.pool = soak->pool;
 	r = r ?: start_rendezvous(soak);
-	return r ?: inject_set_arm(&soak->inject);
+	r = r ?: inject_set_arm(&soak->inject);
+	return r ?: perturb_start(soak->perturb, soak->churn);
 }
 
 static void set_limits(struct soak *soak)
@@ -1118,7 +1147,7 @@ static void *watch_joins(void *arg)
 		if (fds[1].revents)
 			on_signal(soak);
 	}
-	report_stuck(soak, "a thread of the injection or of the map rotation",
+	report_stuck(soak, "a thread of the injection, the map rotation or the perturbation",
 		     soak->config->stuck_ns);
 	give_up(soak);
 }
@@ -1128,6 +1157,7 @@ static void stop_threads(struct soak *soak)
 	pthread_t watcher;
 	bool begun = begin_watch(soak, watch_joins, &watcher);
 
+	perturb_stop(soak->perturb);
 	rendezvous_stop(soak->rendezvous);
 	soak->rendezvous = NULL;
 	inject_set_disarm(&soak->inject);
@@ -1199,8 +1229,11 @@ static bool changes_injection(const struct inject_options *a, const struct injec
 	       a->burst_ns != b->burst_ns || a->burst_pause_ns != b->burst_pause_ns;
 }
 
-/* Rates are read when injection begins: it begins anew, with the burst that comes next. */
-static void apply_injection(struct soak *soak)
+/*
+ * Rates are read when injection begins: it begins anew, with the burst that comes next. So do the
+ * perturbations.
+ */
+static void renew_threads(struct soak *soak)
 {
 	struct inject_options before = soak->inject_options;
 	int r;
@@ -1210,6 +1243,9 @@ static void apply_injection(struct soak *soak)
 	fill_inject_options(soak);
 	soak->inject_options.programs = before.programs;
 	soak->inject_options.pool = before.pool;
+	r = perturb_choose(soak->perturb, chosen_perturbations(soak->config));
+	if (r)
+		log_error("not all perturbations are possible: %s", strerror(-r));
 	if (soak->state != RUN_CHURNING)
 		return;
 	r = start_threads(soak);
@@ -1222,6 +1258,7 @@ static void apply_injection(struct soak *soak)
 static void apply_reload(struct soak *soak, struct config *from, const struct mix *mix)
 {
 	struct inject_options before = soak->inject_options, after;
+	unsigned int perturbations = chosen_perturbations(soak->config);
 
 	config_adopt(soak->live, from);
 	set_limits(soak);
@@ -1234,8 +1271,9 @@ static void apply_reload(struct soak *soak, struct config *from, const struct mi
 	after.rate = soak->config->inject_rate;
 	after.burst_ns = soak->config->inject_burst_ns;
 	after.burst_pause_ns = soak->config->inject_pause_ns;
-	if (changes_injection(&before, &after))
-		apply_injection(soak);
+	if (changes_injection(&before, &after) ||
+	    perturbations != chosen_perturbations(soak->config))
+		renew_threads(soak);
 }
 
 /* All or nothing: what is wrong has been said when this returns an error. */
@@ -1280,6 +1318,7 @@ static void say_frozen(struct soak *soak)
 static void freeze(struct soak *soak)
 {
 	churn_freeze(soak->churn);
+	perturb_request_stop(soak->perturb);
 	if (soak->stuck)
 		log_warning("the injection is left as it is: its threads may be stuck as well");
 	else
@@ -1307,12 +1346,13 @@ static void freeze_judged(struct soak *soak)
 /* Until nothing is alive, or what is alive has not changed for a while. */
 static void quiesce(struct soak *soak)
 {
-	uint64_t deadline = now_ns() + MAX(QUIESCE_MAX_NS, soak->config->stuck_ns);
-	uint64_t changed = now_ns(), last = UINT64_MAX;
+	uint64_t patience = MAX(QUIESCE_MAX_NS, soak->config->stuck_ns);
+	uint64_t changed = now_ns(), freed = changed, last = UINT64_MAX, maps = UINT64_MAX;
 
 	if (!soak->config->oracles)
 		return;
-	while (now_ns() < deadline) {
+	/* Maps are freed one after the other, and there may be many: as long as some are. */
+	while (now_ns() - freed < patience) {
 		uint64_t alive;
 
 		turn(soak, 200);
@@ -1323,6 +1363,9 @@ static void quiesce(struct soak *soak)
 		if (alive != last || soak->now.maps_outstanding)
 			changed = now_ns();
 		last = alive;
+		if (soak->now.maps_outstanding < maps)
+			freed = now_ns();
+		maps = soak->now.maps_outstanding;
 		if (now_ns() - changed > soak->config->settle_ns)
 			return;
 	}
@@ -1505,12 +1548,14 @@ static void wind_down(struct soak *soak)
 
 static void tear_down(struct soak *soak)
 {
+	perturb_stop(soak->perturb);
 	inject_set_disarm(&soak->inject);
 	churn_free(soak->churn);
 	pool_free(soak->pool);
 	places_free(soak->places);
 	reader_free(soak->reader);
 	inject_set_free(&soak->inject);
+	perturb_free(soak->perturb);
 	findings_free(soak->findings);
 	programs_free(soak->programs);
 	kmsg_free(soak->kmsg);
@@ -1520,6 +1565,7 @@ static void tear_down(struct soak *soak)
 		close(soak->signal_fd);
 	if (soak->epoll_fd >= 0)
 		close(soak->epoll_fd);
+	own_cgroup_leave(soak->own_cgroup);
 	probe_free(&soak->probe);
 }
 
@@ -1596,6 +1642,23 @@ static bool wait_for_turn(struct soak *soak)
 	return go;
 }
 
+/* Owners are to touch nothing of the host's. Everything that is made later is made there. */
+static void stand_apart(struct soak *soak)
+{
+	own_cgroup_enter(&soak->own_cgroup);
+	notify_keep();
+	if (soak->config->netns == NETNS_OWN)
+		soak->own_netns = own_netns_enter();
+}
+
+/* Before there is load, and before there are threads and maps that a child would inherit. */
+static int prepare(struct soak *soak)
+{
+	int r = perturb_new(soak->config->seed, chosen_perturbations(soak->config), &soak->perturb);
+
+	return r ?: inject_set_prepare(&soak->inject, &soak->inject_options);
+}
+
 /* Returns an exit code. */
 static int run(struct soak *soak)
 {
@@ -1613,13 +1676,12 @@ static int run(struct soak *soak)
 	r = choose_backends(soak);
 	if (r)
 		return r;
+	stand_apart(soak);
 	/* A child holds what its parent held: the reader comes before everything. */
 	if (soak->config->oracles && reader_new(&soak->reader) < 0)
 		soak->reader = NULL;
 	mark_begin(soak);
-	/* Before there is load, and before there are threads and maps that a child would inherit.
-	 */
-	if (inject_set_prepare(&soak->inject, &soak->inject_options) < 0)
+	if (prepare(soak) < 0)
 		return EXIT_UNSUPPORTED;
 	r = set_up(soak);
 	if (r && r != -ENOMEM) {

@@ -27,6 +27,8 @@ enum label {
 	LABEL_INJECT,
 	LABEL_INSTANCE,
 	LABEL_RELOAD,
+	LABEL_PERTURBATION,
+	LABEL_PERTURB_RESULT,
 	LABEL_VERDICT,
 	LABEL_OWNER,
 	LABEL_FREED_BY,
@@ -74,6 +76,8 @@ static const struct {
 	[LABEL_INJECT] = { "inject", 1, false },
 	[LABEL_INSTANCE] = { "instance", 1, false },
 	[LABEL_RELOAD] = { "result", RELOAD_NR, true },
+	[LABEL_PERTURBATION] = { "what", PERTURB_NR, true },
+	[LABEL_PERTURB_RESULT] = { "result", PERTURB_RESULT_NR, true },
 	[LABEL_VERDICT] = { "verdict", VERDICT_NR, true },
 	[LABEL_OWNER] = { "owner", SOAK_KIND_NR, true },
 	[LABEL_FREED_BY] = { "side", SOAK_FREE_NR, true },
@@ -139,6 +143,10 @@ static const char *label_value(enum label label, unsigned int i, const struct sn
 		return s->instance;
 	case LABEL_RELOAD:
 		return reloads[i];
+	case LABEL_PERTURBATION:
+		return perturb_name(i);
+	case LABEL_PERTURB_RESULT:
+		return perturb_result_name(i);
 	case LABEL_VERDICT:
 		return verdict_name(i);
 	case LABEL_OWNER:
@@ -653,6 +661,25 @@ static const struct metric metrics[] = {
 	  {},
 	  "The longest visit of bpf_selem_unlink_nofail().",
 	  FIELD(NANOSECONDS, c.visit_max_ns) },
+
+	/* Perturbation. */
+	{ "bpfsoakd_perturbations_total",
+	  COUNTER,
+	  { LABEL_PERTURBATION, LABEL_PERTURB_RESULT },
+	  "Pauses of all workers together; moves of the workers to other CPUs; CPUs taken offline and "
+	  "brought back; times that memory was taken until reclaim ran. Refused: by the kernel, "
+	  "or for want of a second CPU or of memory.",
+	  FIELD(NUMBER, perturbations) },
+	{ "bpfsoakd_pressure_bytes",
+	  GAUGE,
+	  {},
+	  "Memory that --pressure holds at this moment.",
+	  FIELD(NUMBER, pressure_bytes) },
+	{ "bpfsoakd_pressure_scanned_pages_total",
+	  COUNTER,
+	  {},
+	  "Pages that the kernel's reclaim looked at while --pressure held memory; 0: it never had to.",
+	  FIELD(NUMBER, pressure_scanned) },
 
 	/* Faults. */
 	{ "bpfsoakd_injected_total",

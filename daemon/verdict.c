@@ -110,6 +110,17 @@ static void add_scenarios(struct snapshot *s)
 				scenario_name(i), s->scenarios[i].steps);
 }
 
+static void add_perturbations(struct snapshot *s)
+{
+	for (unsigned int p = 0; p < PERTURB_NR; p++)
+		if (s->perturb_asked >> p & 1 && !s->perturbations[p][PERTURB_DONE])
+			verdict_add_reason(
+				s,
+				"nothing exercised: --%s was asked for, and did not come "
+				"about (refused %" PRIu64 " times)",
+				perturb_name(p), s->perturbations[p][PERTURB_REFUSED]);
+}
+
 static void add_idleness(struct snapshot *s)
 {
 	for (unsigned int kind = 0; kind < SOAK_KIND_NR; kind++)
@@ -120,6 +131,7 @@ static void add_idleness(struct snapshot *s)
 		verdict_add_reason(s, "nothing exercised: no owner was born");
 	add_scenarios(s);
 	add_injection(s);
+	add_perturbations(s);
 }
 
 static bool any_oracle_lives(const struct snapshot *s)

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "log.h"
+#include "partner.h"
+#include "pool.h"
 #include "reader.h"
 #include "util.h"
 
@@ -24,6 +26,23 @@ void worker_took_effect(struct worker *w)
 void worker_refused(struct worker *w, int error)
 {
 	bump(&w->syscall_errors[churn_error_class(error)], 1);
+}
+
+bool worker_may_refuse(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN || error == -ETIMEDOUT || error == -EDEADLK;
+}
+
+void worker_accuse(struct worker *w, const char *fmt, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = vformat(fmt, ap);
+	va_end(ap);
+	bump(&w->bad_values, 1);
+	log_error("worker %u: %s", w->index, text ? text : fmt);
 }
 
 /* Each lie is told once, by whoever comes first. */
@@ -196,6 +215,37 @@ int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, s
 	}
 	bump(&w->born[owner_kind(type)], (uint64_t)n);
 	return n;
+}
+
+struct partner *worker_partner(struct worker *w)
+{
+	if (!w->partner)
+		partner_new(w->cpu, &w->partner);
+	return w->partner;
+}
+
+static bool is_in_slot(struct worker *w, enum soak_kind kind, unsigned int shape, unsigned int slot,
+		       int key)
+{
+	unsigned char found[VALUE_MAX];
+	int map = pool_get(w->pool, kind, shape, slot);
+	bool there;
+
+	if (map < 0)
+		return false;
+	there = !bpf_map_lookup_elem(map, &key, found);
+	pool_put(w->pool, kind, shape, slot);
+	bump(&w->lookups, 1);
+	return there;
+}
+
+bool worker_sees_fill(struct worker *w, enum soak_kind kind, int key)
+{
+	for (unsigned int slot = 0; slot < w->options->maps; slot++)
+		for (unsigned int shape = 0; shape < pool_shapes(w->pool); shape++)
+			if (is_in_slot(w, kind, shape, slot, key))
+				return true;
+	return false;
 }
 
 struct owner *worker_any_owner(struct worker *w, struct rng *rng)

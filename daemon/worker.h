@@ -16,8 +16,11 @@
 #include "rng.h"
 #include "scenarios/scenario.h"
 #include "snapshot.h"
+#include "util.h"
 
 #define VALUE_MAX SOAK_SIZE_LARGE
+
+struct partner;
 
 struct worker {
 	struct churn *churn;
@@ -34,6 +37,7 @@ struct worker {
 	unsigned int n_owners;
 	uint64_t next_clash_ns, next_read_ns, next_watch_ns;
 	uint64_t op;
+	struct partner *partner;	 /* NULL until worker_partner() */
 	void *state[SNAPSHOT_SCENARIOS]; /* of each scenario, NULL: none */
 
 	/* Read by others. */
@@ -60,6 +64,12 @@ void worker_took_effect(struct worker *w);
 
 /* bpf(2) refused something, by errno. */
 void worker_refused(struct worker *w, int error);
+
+/* May bpf(2) refuse so on a correct kernel, while locks are made to fail? */
+bool worker_may_refuse(int error);
+
+/* What must not be of a value, in words of its own (oracle "values"). */
+void worker_accuse(struct worker *w, const char *fmt, ...) _printf_(2, 3);
 
 /* True once, for whoever comes first, when this lie is to be told (test hook). */
 bool worker_lies(struct worker *w, enum soak_lie lie);
@@ -96,6 +106,12 @@ uint64_t worker_lookup_flags(size_t size);
  * of that sort for now, or -errno, counted as well.
  */
 int worker_give_birth(struct worker *w, enum owner_type type, struct rng *rng, struct owner *ret);
+
+/* The worker's second thread, on another CPU; NULL when it cannot be had. By its own thread. */
+struct partner *worker_partner(struct worker *w);
+
+/* Did the fill programs fill this owner at its birth? Looks for a value in the pool's maps. */
+bool worker_sees_fill(struct worker *w, enum soak_kind kind, int key);
 
 /* One of the owners that are alive, NULL when there is none. */
 struct owner *worker_any_owner(struct worker *w, struct rng *rng);

@@ -339,18 +339,25 @@ static void act(struct encounters *in)
 	}
 }
 
+static void pin_hand(const struct hand *hand)
+{
+	cpu_set_t set;
+
+	if (hand->cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(hand->cpu, &set);
+	/* Refused while its CPU is offline: then anywhere will do. */
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
 static void *hand_main(void *arg)
 {
 	struct hand *hand = arg;
 	struct encounters *in = hand->encounters;
 	uint64_t played = 0;
-	cpu_set_t set;
 
-	if (hand->cpu >= 0) {
-		CPU_ZERO(&set);
-		CPU_SET(hand->cpu, &set);
-		pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-	}
+	pin_hand(hand);
 	while (!stopping(in)) {
 		uint64_t round = __atomic_load_n(&in->round, __ATOMIC_ACQUIRE);
 
@@ -358,6 +365,9 @@ static void *hand_main(void *arg)
 			sleep_ns(POLL_NS);
 			continue;
 		}
+		/* Its CPU has been offline: the kernel then lets it run anywhere. */
+		if (sched_getcpu() != hand->cpu)
+			pin_hand(hand);
 		__atomic_fetch_add(&in->busy, 1, __ATOMIC_ACQ_REL);
 		/* The director may have closed the round in between: it waits for busy hands. */
 		if (__atomic_load_n(&in->round, __ATOMIC_ACQUIRE) == round &&

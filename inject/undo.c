@@ -7,13 +7,18 @@
 
 #include "daemon/kmod.h"
 #include "daemon/log.h"
+#include "daemon/own_cgroup.h"
 #include "daemon/reboot.h"
 #include "daemon/util.h"
 
-#define KNOBS	    "knobs"
-#define MODULE	    "module"
-#define REBOOT	    "reboot"
-#define BUSY_MAX_NS (10 * NSEC_PER_SEC)
+#define KNOBS  "knobs"
+#define CPUS   "cpus"
+#define CGROUP "cgroup"
+#define MODULE "module"
+#define REBOOT "reboot"
+/* What the dead process held, or left running, may take a moment to go. */
+#define BUSY_MAX_NS  (10 * NSEC_PER_SEC)
+#define BUSY_STEP_NS (100 * NSEC_PER_MSEC)
 
 #define EXIT_INTERNAL 4
 
@@ -79,6 +84,36 @@ void undo_forget_module(void)
 	forget(MODULE);
 }
 
+/* One a line. */
+void undo_note_cpus(const unsigned int *cpus, size_t n)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return;
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%u\n", cpus[i]);
+	if (!fclose(out))
+		note(CPUS, text);
+}
+
+void undo_forget_cpus(void)
+{
+	forget(CPUS);
+}
+
+void undo_note_cgroup(const char *dir)
+{
+	note(CGROUP, dir);
+}
+
+void undo_forget_cgroup(void)
+{
+	forget(CGROUP);
+}
+
 int undo_note_reboot(void)
 {
 	return note(REBOOT, "\n");
@@ -114,23 +149,74 @@ static int restore_line(const char *line, const struct undo_ops *ops)
 }
 
 /* All of them, whatever becomes of one. */
-static int restore_knobs(const char *text, const struct undo_ops *ops)
+static int restore_lines(const char *text, const struct undo_ops *ops,
+			 int (*restore)(const char *line, const struct undo_ops *ops))
 {
 	_cleanup_free_ char *copy = strdup(text);
 	char *rest = copy, *line;
 	int first = copy ? 0 : -ENOMEM;
 
 	while (rest && (line = strsep(&rest, "\n"))) {
-		int r = *line ? restore_line(line, ops) : 0;
+		int r = *line ? restore(line, ops) : 0;
 
 		first = first ?: r;
 	}
-	if (!first)
-		log_notice("restore: the knobs of fail_function are what they were");
 	return first;
 }
 
-/* What the dead process held of it may take a moment to go. */
+static int restore_knobs(const char *text, const struct undo_ops *ops)
+{
+	int r = restore_lines(text, ops, restore_line);
+
+	if (!r)
+		log_notice("restore: the knobs of fail_function are what they were");
+	return r;
+}
+
+static int bring_online(const char *cpu, const struct undo_ops *ops)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	if (strspn(cpu, "0123456789") != strlen(cpu)) {
+		log_error("restore: not the number of a CPU: %s", cpu);
+		return -EINVAL;
+	}
+	path = format("%scpu%s/online", ops->cpus, cpu);
+	r = path ? write_file(path, "1") : -ENOMEM;
+	if (r < 0)
+		log_error("restore: CPU %s stays as it is: %s", cpu, strerror(-r));
+	return r;
+}
+
+static int bring_all_online(const char *text, const struct undo_ops *ops)
+{
+	int r = restore_lines(text, ops, bring_online);
+
+	if (!r)
+		log_notice("restore: the CPUs are online that were");
+	return r;
+}
+
+/* Directories that are empty and named as ours is: a note can remove nothing else. */
+static int remove_cgroup(const char *text, const struct undo_ops *ops)
+{
+	uint64_t deadline = now_ns() + BUSY_MAX_NS;
+	const char *name = strrchr(text, '/');
+	int r;
+
+	if (strncmp(text, ops->cgroups, strlen(ops->cgroups)) || strstr(text, "..") || !name ||
+	    strcmp(name + 1, OWN_CGROUP_NAME)) {
+		log_error("restore: not a cgroup of ours: %s", text);
+		return -EPERM;
+	}
+	while ((r = own_cgroup_remove(text)) == -EBUSY && now_ns() < deadline)
+		sleep_ns(BUSY_STEP_NS);
+	if (r < 0 && r != -ENOENT)
+		log_error("restore: the cgroup %s stays: %s", text, strerror(-r));
+	return r == -ENOENT ? 0 : r;
+}
+
 static int unload_module(const char *text, const struct undo_ops *ops)
 {
 	uint64_t deadline = now_ns() + BUSY_MAX_NS;
@@ -138,7 +224,7 @@ static int unload_module(const char *text, const struct undo_ops *ops)
 
 	(void)text;
 	while ((r = ops->unload()) == -EBUSY && now_ns() < deadline)
-		sleep_ns(100 * NSEC_PER_MSEC);
+		sleep_ns(BUSY_STEP_NS);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -160,9 +246,8 @@ int undo_all(const char *dir, const struct undo_ops *ops)
 		const char *name;
 		int (*undo)(const char *text, const struct undo_ops *ops);
 	} notes[] = {
-		{ KNOBS, restore_knobs },
-		{ MODULE, unload_module },
-		{ REBOOT, boot_anew },
+		{ KNOBS, restore_knobs },  { CPUS, bring_all_online }, { CGROUP, remove_cgroup },
+		{ MODULE, unload_module }, { REBOOT, boot_anew },
 	};
 	int first = 0;
 
@@ -187,6 +272,8 @@ int undo_main(void)
 {
 	static const struct undo_ops ops = {
 		.knobs = UNDO_KNOBS,
+		.cpus = UNDO_CPUS,
+		.cgroups = UNDO_CGROUPS,
 		.unload = kmod_unload,
 		.reboot = reboot_now,
 	};

@@ -15,10 +15,33 @@
  * Name, identifier, weight in the default mix: the first three add up to 100; 0: on demand only. A
  * new one goes to the end: a seed then draws the same sequence as before for a given mix.
  */
-#define SCENARIOS(X)            \
-	X("owners", owners, 38) \
-	X("access", access, 57) \
-	X("clash", clash, 5)
+#define SCENARIOS(X)                             \
+	X("owners", owners, 38)                  \
+	X("access", access, 57)                  \
+	X("clash", clash, 5)                     \
+	X("births-sockets", births_sockets, 1)   \
+	X("births-tasks", births_tasks, 1)       \
+	X("births-clones", births_clones, 1)     \
+	X("flags", flags, 1)                     \
+	X("cache", cache, 1)                     \
+	X("races", races, 1)                     \
+	X("packets", packets, 1)                 \
+	X("ticks", ticks, 1)                     \
+	X("fork-refused", fork_refused, 1)       \
+	X("socket-refused", socket_refused, 1)   \
+	X("accept-refused", accept_refused, 1)   \
+	X("storage-refused", storage_refused, 1) \
+	X("memcg-refused", memcg_refused, 1)     \
+	X("alloc-refused", alloc_refused, 1)     \
+	X("iter-storage", iter_storage, 1)       \
+	X("iter-task", iter_task, 1)             \
+	X("iter-task-file", iter_task_file, 1)   \
+	X("diag", diag, 1)                       \
+	X("lookups", lookups, 1)                 \
+	X("deaths-sockets", deaths_sockets, 1)   \
+	X("deaths-tcp", deaths_tcp, 1)           \
+	X("deaths-tasks", deaths_tasks, 1)       \
+	X("deaths-netns", deaths_netns, 1)
 
 unsigned int scenarios_count(void);
 

@@ -143,6 +143,35 @@ kernel_download() {
 	mv "$dir.part" "$dir"
 }
 
+# kernel_module NAME: a module of the stock kernel at hand, ready for insmod; prints where it is.
+# Fails for other kernels, and where there is none of that name.
+kernel_module() {
+	local dir=$CACHE/kernels/$KERNEL_STOCK.modules file
+	[ -n "$KERNEL_STOCK" ] || return 1
+	[ -d "$dir" ] || locked kernels kernel_modules_download "$dir" >&2 || return 1
+	[ -e "$dir/$1.ko" ] && echo "$dir/$1.ko" && return
+	# In the package of the image, where there is none of modules.
+	file=$(find "$dir" "$CACHE/kernels/$KERNEL_STOCK" -name "$1.ko.xz" -o -name "$1.ko" | head -n 1)
+	case $file in
+	'') return 1 ;;
+	*.xz) xz -dc "$file" >"$dir/$1.ko.part" && mv "$dir/$1.ko.part" "$dir/$1.ko" ;;
+	*) cp "$file" "$dir/$1.ko" ;;
+	esac && echo "$dir/$1.ko"
+}
+
+kernel_modules_download() {
+	local dir=$1
+	[ -d "$dir" ] && return
+	if find "$CACHE/kernels/$KERNEL_STOCK" -name '*.ko*' | grep -q .; then
+		mkdir "$dir"
+		return
+	fi
+	say "fetching the modules of $KERNEL_STOCK"
+	rm -rf "$dir.part"
+	apt_private_unpack "$KERNEL_SUITE" "$dir.part" "linux-modules-$KERNEL_STOCK" &&
+		mv "$dir.part" "$dir"
+}
+
 kernel_set_stock() {
 	local dir=$CACHE/kernels/$1
 	kernel_set "$1" "$dir/vmlinuz"

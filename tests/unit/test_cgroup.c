@@ -18,16 +18,18 @@
 static void finds(const char *mountinfo, const char *self, const char *expected)
 {
 	_cleanup_free_ char *dir = NULL;
+	size_t mount;
 
-	assert_int_equal(cgroup_own_dir(mountinfo, self, &dir), 0);
+	assert_int_equal(cgroup_own_dir(mountinfo, self, &dir, &mount), 0);
 	assert_string_equal(dir, expected);
+	assert_true(mount <= strlen(dir) && (!dir[mount] || dir[mount] == '/'));
 }
 
 static void refuses(const char *mountinfo, const char *self, int error)
 {
 	_cleanup_free_ char *dir = NULL;
 
-	assert_int_equal(cgroup_own_dir(mountinfo, self, &dir), error);
+	assert_int_equal(cgroup_own_dir(mountinfo, self, &dir, NULL), error);
 	assert_null(dir);
 }
 
@@ -112,7 +114,7 @@ static void test_nonsense(void **state)
 
 		memcpy(cut, line, len);
 		cut[len] = '\0';
-		r = cgroup_own_dir(cut, "0::/a\n", &dir);
+		r = cgroup_own_dir(cut, "0::/a\n", &dir, NULL);
 		if (!r)
 			assert_string_equal(dir, "/sys/fs/cgroup/a");
 		else

@@ -156,6 +156,10 @@ static const struct sample samples[] = {
 	{ KMSG_OOM, "Out of memory: Killed process 412 (churn) total-vm:1kB" },
 	{ KMSG_OOM, "Memory cgroup out of memory: Killed process 412 (churn) total-vm:1kB" },
 	{ KMSG_OOM, "Out of memory and no killable processes..." },
+	{ KMSG_PRESSURE, "Out of memory: Killed process 9 (bpfsoakd-press) total-vm:1kB" },
+	{ KMSG_PRESSURE, "Memory cgroup out of memory: Killed process 9 (bpfsoakd-press) total" },
+	{ KMSG_PRESSURE, "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed"
+			 "=0,global_oom,task_memcg=/,task=bpfsoakd-press,pid=9,uid=0" },
 
 	/* of no interest */
 	{ KMSG_BENIGN, "" },
@@ -203,7 +207,7 @@ static void test_names_and_violations(void **state)
 		for (unsigned int j = 0; j < i; j++)
 			assert_string_not_equal(kmsg_class_name(i), kmsg_class_name(j));
 		assert_int_equal(kmsg_class_is_violation(i),
-				 i != KMSG_BENIGN && i != KMSG_DOCUMENTED);
+				 i != KMSG_BENIGN && i != KMSG_DOCUMENTED && i != KMSG_PRESSURE);
 	}
 	assert_string_equal(kmsg_class_name(KMSG_DOCUMENTED), "documented_warn");
 	assert_string_equal(kmsg_class_name(KMSG_CLASS_NR), "unknown");
@@ -518,6 +522,47 @@ static void test_oom_is_one_report(void **state)
 	only_report(log, KMSG_OOM);
 }
 
+#define OOM_VICTIM(comm) \
+	"oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),task=" comm ",pid=9,uid=0"
+
+/* Who is killed is said last, and whoever asked for memory first is not to blame. */
+static void test_oom_by_pressure_is_no_violation(void **state)
+{
+	struct log *log = *state;
+
+	assert_int_equal(feed(log, "churn invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0"),
+			 1);
+	feed_body(log);
+	assert_int_equal(FEED_ALL(log, "Mem-Info:", OOM_VICTIM("bpfsoakd-press"),
+				  "Out of memory: Killed process 9 (bpfsoakd-press) total-vm:1kB"),
+			 0);
+	only_report(log, KMSG_PRESSURE);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_OOM), 0);
+	/* The next one is somebody else. */
+	assert_int_equal(FEED_ALL(log, "bpfsoakd-press invoked oom-killer: gfp_mask=0xcc0",
+				  OOM_VICTIM("systemd"),
+				  "Out of memory: Killed process 9 (systemd) total-vm:1kB"),
+			 1);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_OOM), 1);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_PRESSURE), 1);
+}
+
+/* What has not been said counts as the worse. */
+static void test_oom_without_a_victim_counts(void **state)
+{
+	struct log *log = *state;
+
+	assert_int_equal(feed(log, "churn invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0"),
+			 1);
+	assert_int_equal(feed(log, "BUG: KASAN: slab-use-after-free in foo+0x1/0x2"), 1);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_OOM), 1);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_KASAN), 1);
+	/* Nothing comes after it, and that for long enough. */
+	assert_int_equal(feed(log, "churn invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0"),
+			 1);
+	assert_int_equal(kmsg_count(log->kmsg, KMSG_OOM), 2);
+}
+
 static void test_kmemleak_is_one_report(void **state)
 {
 	struct log *log = *state;
@@ -800,6 +845,8 @@ int main(void)
 		LOG_TEST(test_kasan),
 		LOG_TEST(test_ubsan),
 		LOG_TEST(test_oom_is_one_report),
+		LOG_TEST(test_oom_by_pressure_is_no_violation),
+		LOG_TEST(test_oom_without_a_victim_counts),
 		LOG_TEST(test_kmemleak_is_one_report),
 		LOG_TEST(test_reports_back_to_back),
 		LOG_TEST(test_documented_after_slab_bug),

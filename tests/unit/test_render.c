@@ -93,6 +93,7 @@ static struct snapshot *new_snapshot(unsigned int seed)
 	FILL(s->c.frees);
 	FILL(s->c.stalls);
 	FILL(s->owners_by_kind);
+	FILL(s->perturbations);
 	FILL(s->timeouts);
 	FILL(s->deadlocks);
 	FILL(s->holes);

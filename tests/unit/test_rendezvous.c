@@ -42,10 +42,11 @@ static void test_least_met_comes_first(void **state)
 
 	(void)state;
 	count_draws(met, false, n);
-	assert_true(n[SOAK_MEET_CLONE] > DRAWS * 9 / 10);
+	for (unsigned int a = 0; a < SOAK_MEET_UNCHARGE; a++)
+		assert_true(a == SOAK_MEET_CLONE || n[SOAK_MEET_CLONE] > 4 * n[a]);
 	/* And yet none is given up. */
 	for (unsigned int a = 0; a < SOAK_MEET_UNCHARGE; a++)
-		assert_true(n[a] > 0);
+		assert_true(n[a] > DRAWS / 20);
 }
 
 static unsigned int guesses(const struct rendezvous_ways *ways)

@@ -18,7 +18,7 @@
 #include "util.h"
 
 static char dir[] = "/tmp/bpfsoakd-test-undo-XXXXXX";
-static char knobs[64];
+static char knobs[64], cpus[64], cgroups[64];
 static unsigned int unloads, busy, reboots;
 static int unload_result;
 
@@ -38,7 +38,9 @@ static int reboot_machine(void)
 	return 0;
 }
 
-static const struct undo_ops ops = { .knobs = knobs, .unload = unload, .reboot = reboot_machine };
+static const struct undo_ops ops = {
+	.knobs = knobs, .cpus = cpus, .cgroups = cgroups, .unload = unload, .reboot = reboot_machine
+};
 
 static int begin(void **state)
 {
@@ -46,6 +48,8 @@ static int begin(void **state)
 	if (!mkdtemp(dir))
 		return -1;
 	snprintf(knobs, sizeof(knobs), "%s/knobs.d/", dir);
+	snprintf(cpus, sizeof(cpus), "%s/cpus.d/", dir);
+	snprintf(cgroups, sizeof(cgroups), "%s/cgroups.d/", dir);
 	return mkdir(knobs, 0755) < 0 ? -1 : setenv("RUNTIME_DIRECTORY", dir, true);
 }
 
@@ -214,6 +218,87 @@ static void test_without_a_directory_nothing_is_noted(void **state)
 	assert_true(undo_note_reboot() < 0);
 }
 
+static char *online_file(unsigned int cpu)
+{
+	_cleanup_free_ char *path = format("%scpu%u", cpus, cpu);
+
+	assert_int_equal(make_dirs(path, 0755), 0);
+	return format("%s/online", path);
+}
+
+static void test_cpus_come_back(void **state)
+{
+	static const unsigned int list[] = { 1, 10 };
+	_cleanup_free_ char *one = online_file(1), *ten = online_file(10), *two = online_file(2);
+	uint64_t value;
+
+	(void)state;
+	assert_int_equal(write_file_atomic(one, "0", 1), 0);
+	assert_int_equal(write_file_atomic(two, "0", 1), 0);
+	assert_int_equal(write_file_atomic(ten, "0", 1), 0);
+	undo_note_cpus(list, ARRAY_SIZE(list));
+	assert_int_equal(undo_all(dir, &ops), 0);
+	assert_int_equal(read_file_u64(one, &value), 0);
+	assert_int_equal(value, 1);
+	assert_int_equal(read_file_u64(ten, &value), 0);
+	assert_int_equal(value, 1);
+	assert_int_equal(read_file_u64(two, &value), 0);
+	assert_int_equal(value, 0);
+	assert_false(is_noted("cpus"));
+	undo_note_cpus(list, ARRAY_SIZE(list));
+	undo_forget_cpus();
+	assert_false(is_noted("cpus"));
+}
+
+/* What leads elsewhere is not followed, and the others come back all the same. */
+static void test_only_cpus_come_back(void **state)
+{
+	static const char note[] = "../stolen\n1/../../stolen\n3\n";
+	_cleanup_free_ char *three = online_file(3), *path = format("%s/cpus", dir);
+	_cleanup_free_ char *victim = format("%s/stolen/online", dir), *text = NULL;
+	_cleanup_free_ char *victim_dir = format("%s/stolen", dir);
+	uint64_t value;
+
+	(void)state;
+	unlink(victim_dir);
+	assert_int_equal(make_dirs(victim_dir, 0755), 0);
+	assert_int_equal(write_file_atomic(victim, "mine", 4), 0);
+	assert_int_equal(write_file_atomic(three, "0", 1), 0);
+	assert_int_equal(write_file_atomic(path, note, strlen(note)), 0);
+	assert_int_equal(undo_all(dir, &ops), -EINVAL);
+	assert_int_equal(read_file(victim, &text, NULL), 0);
+	assert_string_equal(text, "mine");
+	assert_int_equal(read_file_u64(three, &value), 0);
+	assert_int_equal(value, 1);
+	undo_forget_cpus();
+}
+
+static void test_our_cgroup_goes(void **state)
+{
+	_cleanup_free_ char *ours = format("%sa/bpfsoakd-owners", cgroups);
+	_cleanup_free_ char *below = format("%s/owner", ours);
+	static const char *const others[] = { "%sa", "%sa/bpfsoakd-owners/../other",
+					      "%.0s/tmp/bpfsoakd-owners", "%.0s" };
+
+	(void)state;
+	assert_int_equal(make_dirs(below, 0755), 0);
+	undo_note_cgroup(ours);
+	assert_int_equal(undo_all(dir, &ops), 0);
+	assert_int_equal(access(ours, F_OK), -1);
+	/* Gone by itself. */
+	undo_note_cgroup(ours);
+	assert_int_equal(undo_all(dir, &ops), 0);
+	assert_false(is_noted("cgroup"));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		_cleanup_free_ char *other = format(others[i], cgroups);
+
+		undo_note_cgroup(other);
+		assert_int_equal(undo_all(dir, &ops), -EPERM);
+		undo_forget_cgroup();
+	}
+	assert_int_equal(access(cgroups, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +309,9 @@ int main(void)
 		cmocka_unit_test_setup(test_garbage_is_no_note, forget_counts),
 		cmocka_unit_test_setup(test_the_module_goes_when_it_can, forget_counts),
 		cmocka_unit_test_setup(test_a_reboot_is_asked_for_once, forget_counts),
+		cmocka_unit_test_setup(test_cpus_come_back, forget_counts),
+		cmocka_unit_test_setup(test_only_cpus_come_back, forget_counts),
+		cmocka_unit_test_setup(test_our_cgroup_goes, forget_counts),
 		cmocka_unit_test_setup(test_without_a_directory_nothing_is_noted, forget_counts),
 	};
 

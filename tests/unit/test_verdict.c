@@ -53,6 +53,25 @@ static void test_holes_do_not_fail(void **state)
 	expect(&s, VERDICT_PASS, NULL);
 }
 
+static void test_what_was_asked_for_must_disturb(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.perturb_asked = 1u << PERTURB_HOTPLUG;
+	s.perturbations[PERTURB_HOTPLUG][PERTURB_REFUSED] = 3;
+	expect(&s, VERDICT_INCONCLUSIVE,
+	       "--hotplug was asked for, and did not come about (refused 3");
+	s = good_run();
+	s.perturb_asked = 1u << PERTURB_HOTPLUG;
+	s.perturbations[PERTURB_HOTPLUG][PERTURB_DONE] = 1;
+	expect(&s, VERDICT_PASS, NULL);
+	/* Others may have nowhere to go. */
+	s = good_run();
+	s.perturbations[PERTURB_SHUFFLE][PERTURB_REFUSED] = 3;
+	expect(&s, VERDICT_PASS, NULL);
+}
+
 static void test_every_violation_fails(void **state)
 {
 	(void)state;
@@ -302,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_holes_do_not_fail),
+		cmocka_unit_test(test_what_was_asked_for_must_disturb),
 		cmocka_unit_test(test_every_violation_fails),
 		cmocka_unit_test(test_violation_beats_blindness),
 		cmocka_unit_test(test_every_blind_oracle_leaves_it_open),

@@ -19,12 +19,17 @@ rows() {
 	sed -nE "/<<'ROWS'/,/^ROWS/s/^([a-z-]+(@lab)?) [0-9].*/\1/p" "$VM_TESTS/guest/scenarios"
 }
 
-# A scenario that nobody plays here, or a row of one that is gone.
+documented() {
+	grep -cF "| \`$1\` |" "$ROOT/docs/scenarios.md"
+}
+
+# A scenario that nobody plays here or tells of, or a row of one that is gone.
 table_is_complete() {
 	local name
 	while read -r name; do
 		judge "row-$name" "not one row in tests/vm/guest/scenarios, or no such scenario" \
 			[ "$(rows | grep -cE "^$name(@lab)?$")/$(names | grep -cx -- "$name")" = 1/1 ]
+		judge "documented-$name" "not one row in docs/scenarios.md" [ "$(documented "$name")" = 1 ]
 	done < <({ names && rows | sed 's/@lab$//'; } | sort -u)
 	judge rows-some "found no scenarios in mix.h" [ "$(names | wc -l)" -ge 3 ]
 }
@@ -49,8 +54,20 @@ play() {
 	kernel_reports_are_known "kernel-log$2" "$VM_RESULTS/console.log"
 }
 
+# A stock kernel has vsock as modules.
+add_vsock() {
+	local name file
+	kernel_get newest || return 1
+	for name in vsock vmw_vsock_virtio_transport_common vsock_loopback; do
+		file=$(kernel_module "$name") || return 1
+		VM_FILES+=("$file:/usr/lib/vsock/$name.ko")
+	done
+}
+
 vm_begin
 table_is_complete
 vm_build build
+add_vsock || echo "skip family-vsock-stream: no modules of vsock for this kernel"
 play newest ''
+VM_FILES=()
 play lab @lab
