@@ -41,7 +41,8 @@
 	X("deaths-sockets", deaths_sockets, 1)   \
 	X("deaths-tcp", deaths_tcp, 1)           \
 	X("deaths-tasks", deaths_tasks, 1)       \
-	X("deaths-netns", deaths_netns, 1)
+	X("deaths-netns", deaths_netns, 1)       \
+	X("iter-deaths", iter_deaths, 0)
 
 unsigned int scenarios_count(void);
 

@@ -16,7 +16,7 @@ names() {
 }
 
 rows() {
-	sed -nE "/<<'ROWS'/,/^ROWS/s/^([a-z-]+(@lab)?) [0-9].*/\1/p" "$VM_TESTS/guest/scenarios"
+	sed -nE "/<<'ROWS'/,/^ROWS/s/^([a-z-]+(@[a-z]+)?) [0-9].*/\1/p" "$VM_TESTS/guest/scenarios"
 }
 
 documented() {
@@ -28,9 +28,9 @@ table_is_complete() {
 	local name
 	while read -r name; do
 		judge "row-$name" "not one row in tests/vm/guest/scenarios, or no such scenario" \
-			[ "$(rows | grep -cE "^$name(@lab)?$")/$(names | grep -cx -- "$name")" = 1/1 ]
+			[ "$(rows | grep -cE "^$name(@[a-z]+)?$")/$(names | grep -cx -- "$name")" = 1/1 ]
 		judge "documented-$name" "not one row in docs/scenarios.md" [ "$(documented "$name")" = 1 ]
-	done < <({ names && rows | sed 's/@lab$//'; } | sort -u)
+	done < <({ names && rows | sed 's/@.*//'; } | sort -u)
 	judge rows-some "found no scenarios in mix.h" [ "$(names | wc -l)" -ge 3 ]
 }
 
@@ -54,6 +54,20 @@ play() {
 	kernel_reports_are_known "kernel-log$2" "$VM_RESULTS/console.log"
 }
 
+# survives NAME FUNCTION: plays the rows with @fatal. The guest may end in FUNCTION, of which docs/findings
+# tells, and in no other way.
+survives() {
+	local console=$ROOT/build/vm/$SUITE/scenarios@fatal/console.log results
+	wanted @fatal || return 0
+	results=$(play newest @fatal)
+	if grep -aqE "RIP: 0010:(__)?$2\+" "$console"; then
+		ok "$1-known"
+		say "$1: $(grep -am 1 'BUG:' "$console" | tr -d '\r'), as docs/findings has it"
+	else
+		printf '%s\n' "$results"
+	fi
+}
+
 # A stock kernel has vsock as modules.
 add_vsock() {
 	local name file
@@ -70,4 +84,5 @@ vm_build build
 add_vsock || echo "skip family-vsock-stream: no modules of vsock for this kernel"
 play newest ''
 VM_FILES=()
+survives iter-deaths bpf_sk_storage_map_seq_show
 play lab @lab
