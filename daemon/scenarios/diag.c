@@ -86,12 +86,14 @@ static bool add(struct scene *s, struct rng *rng)
 
 static bool make_maps(struct scene *s, struct rng *rng)
 {
+	/* All at once: what is not made is not to be closed. */
+	for (unsigned int m = 0; m < MAPS; m++)
+		s->batches[m].map = -1;
 	for (unsigned int m = 0; m < MAPS; m++) {
 		unsigned int shape = rng_below(rng, pool_shapes(s->w->pool));
 		struct bpf_map_info info = { 0 };
 		uint32_t len = sizeof(info);
 
-		s->batches[m].map = -1;
 		if (batch_new(s->w->pool, SOAK_SK, shape, rng, &s->batches[m]) < 0)
 			return false;
 		s->batches[m].in_place = true;
