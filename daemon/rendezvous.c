@@ -37,7 +37,8 @@
 #define EARLY_NS    (2 * NSEC_PER_MSEC)	  /* a guess is that much before the time by experience */
 #define OLD_ROUNDS  64			  /* of a way, before they are halved */
 #define EXPLORE_ONE 5			  /* of so many rounds one tries the other way */
-#define RAISE	    4
+#define UNIT	    64
+#define RAISE	    12
 
 enum way {
 	WAY_ANSWER,
@@ -89,12 +90,12 @@ const char *appointment_name(enum soak_appointment appointment)
 }
 
 /*
- * From 1 for what was met most to 1 + RAISE for what was never met, times most + 1. Not more: some
- * are met a hundred times in a round, and some a few times, which would have all rounds.
+ * UNIT for what was met most, as many times that as another was met less often, and RAISE times at
+ * most: some are met a hundred times in a round, and some a few times, which would have all rounds.
  */
 static uint64_t weight_of(uint64_t met, uint64_t most)
 {
-	return most + 1 + (most - met) * RAISE;
+	return MIN(UNIT * (most + 1) / (met + 1), UNIT * RAISE);
 }
 
 enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool all, struct rng *rng)
