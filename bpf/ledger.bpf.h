@@ -1356,15 +1356,17 @@ int inspect_storage(struct soak_inspect_storage *args)
 {
 	struct bpf_local_storage *storage = (void *)args->storage;
 	struct bpf_local_storage_elem *selem = NULL;
-	__u64 owner;
+	__u64 owner, first;
 	__u32 lock = 0;
 
 	args->readable = 0;
-	if (bpf_probe_read_kernel(&owner, 8, &storage->owner))
+	if (bpf_probe_read_kernel(&owner, 8, &storage->owner) ||
+	    bpf_probe_read_kernel(&first, 8, &storage->list.first))
 		return 0;
 	if (bpf_core_field_exists(selem->state) && bpf_probe_read_kernel(&lock, 4, &storage->lock))
 		return 0;
 	args->owner = owner;
+	args->first = first;
 	args->lock = lock;
 	args->readable = 1;
 	return 0;

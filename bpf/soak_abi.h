@@ -569,8 +569,9 @@ struct soak_who {
 struct soak_inspect_storage {
 	unsigned long long storage; /* in: address */
 	unsigned long long owner;
-	unsigned int lock;     /* the lock's word */
-	unsigned int readable; /* out: 0 when the address could not be read */
+	unsigned long long first; /* of the list of its selems */
+	unsigned int lock;	  /* the lock's word */
+	unsigned int readable;	  /* out: 0 when the address could not be read */
 };
 
 struct soak_inspect {

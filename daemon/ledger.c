@@ -101,6 +101,22 @@ static bool was_freed_unseen(const struct programs *programs, const struct soak_
 	       (seen.map_pprev || seen.storage_pprev);
 }
 
+/* What kernels have at 0xff00000000000000 and above, with whatever page tables. */
+static bool is_kernel_address(uint64_t address)
+{
+	return address >> 56 == 0xff;
+}
+
+/*
+ * The memory is on a list of free objects: where such lists are encoded (CONFIG_SLAB_FREELIST_
+ * HARDENED), their pointer in the middle of an object is no address, and of the smallest selems the
+ * middle is smap, which only ever is an address or NULL.
+ */
+static bool is_on_free_list(const struct soak_inspect *seen)
+{
+	return seen->smap && !is_kernel_address(seen->smap);
+}
+
 static bool has_skipped(const struct soak_visit *visit)
 {
 	return visit->bucket == SOAK_LOCK_SKIPPED || visit->storage == SOAK_LOCK_SKIPPED;
@@ -145,6 +161,7 @@ enum judgement {
 	JUDGED_HOLE,
 	JUDGED_VIOLATION,
 	JUDGED_DOUBTFUL, /* our own view of it has gaps */
+	JUDGED_MISSED,	 /* it was freed, which our own view of it lacks: counted as a rebirth is */
 };
 
 /*
@@ -154,7 +171,8 @@ enum judgement {
  * which is a hole of its own).
  *
  * Doubt comes only from evidence in its own history and memory. That frees can be missed at all is
- * none: one that was is born again in the churn or in the sieve, and known by that.
+ * none: one that was is born again in the churn or in the sieve, or seen to be free, and known by
+ * that.
  */
 static enum judgement weigh_selem(const struct programs *programs, const struct soak_slot *slot,
 				  struct model_end *end)
@@ -177,6 +195,8 @@ static enum judgement weigh_selem(const struct programs *programs, const struct 
 		return JUDGED_DOUBTFUL;
 	if (end->possible && end->freed == MODEL_BY_NOBODY)
 		return JUDGED_HOLE;
+	if (is_on_free_list(&seen))
+		return JUDGED_MISSED;
 	if (was_freed_unseen(programs, slot) || has_unseen_visit(slot, &seen))
 		return JUDGED_DOUBTFUL;
 	return end->possible && (end->freed & MODEL_BY_NOBODY) ? JUDGED_DOUBTFUL : JUDGED_VIOLATION;
@@ -268,6 +288,12 @@ static void judge_selem(const struct programs *programs, const struct soak_slot 
 		(*unexplained)++;
 		doubt(doubts, slot->storage);
 		snprintf(what, sizeof(what), "residual with gaps in its history");
+		break;
+	case JUDGED_MISSED:
+		ret->misses[MISS_REBORN]++;
+		(*unexplained)++;
+		doubt(doubts, slot->storage);
+		snprintf(what, sizeof(what), "its free was missed: the memory is free");
 		break;
 	case JUDGED_VIOLATION:
 		ret->violations[VIOLATION_SELEM_LEAK]++;
@@ -382,6 +408,17 @@ static enum judgement weigh_storage(const struct programs *programs,
 								    : JUDGED_HOLE;
 }
 
+/* The same as is_on_free_list(): the middle is the head of the list of its selems. */
+static bool is_storage_on_free_list(const struct programs *programs,
+				    const struct soak_storage *storage)
+{
+	struct soak_inspect_storage seen;
+
+	if (programs_inspect_storage(programs, storage->key, &seen))
+		return false;
+	return seen.first && !is_kernel_address(seen.first);
+}
+
 static void judge_storage(const struct programs *programs, const struct soak_storage *storage,
 			  const struct pins *pins, const struct doubts *doubts,
 			  struct findings *findings, struct snapshot *ret, uint64_t *unexplained)
@@ -398,6 +435,10 @@ static void judge_storage(const struct programs *programs, const struct soak_sto
 		ret->holes[HOLE_STORAGE][finding.kind]++;
 	} else {
 		(*unexplained)++;
+		if (is_storage_on_free_list(programs, storage)) {
+			ret->misses[MISS_REBORN]++;
+			return;
+		}
 		if (is_doubtful(doubts, storage->key)) {
 			ret->unjudged++;
 			return;

@@ -30,6 +30,7 @@
  * some seconds, before all of them ran without preemption.
  */
 #define BIRTHS_PER_BURST      300
+#define FREES_PER_BURST	      100 /* with as many threads more */
 #define FREES_PER_BLIND	      200000
 #define FREES_PER_BLIND_DUELS 10000
 #define BIRTHS_PER_BLIND      1000 /* a birth that was not seen proves nothing wrong either */
@@ -195,6 +196,7 @@ struct programs {
 	size_t n_sets, n_storage_sets;
 	size_t cpus;
 	bool ledger;
+	bool meets; /* with appointments */
 	unsigned int extras;
 	unsigned int kinds;
 	int key_type;
@@ -476,6 +478,7 @@ static int load(const struct programs_options *options, unsigned int extras, str
 		goto fail;
 	}
 	p->ledger = options->ledger;
+	p->meets = options->rendezvous;
 	p->extras = extras;
 	p->kinds = options->kinds;
 	r = choose_programs(p, options);
@@ -756,20 +759,26 @@ static uint64_t read_misses(const struct programs *p, uint64_t least[PAIRS_MAX])
 	return total;
 }
 
+/* Duels are there whenever the module's records are. */
+static bool has_duels(const struct programs *p)
+{
+	return __atomic_load_n(&p->skel->bss->control.frames, __ATOMIC_RELAXED);
+}
+
 void programs_misses(const struct programs *p, uint64_t frees, uint64_t births,
 		     struct programs_misses *ret)
 {
-	uint64_t least[PAIRS_MAX] = { 0 }, most = 0, per_blind;
+	uint64_t least[PAIRS_MAX] = { 0 }, most = 0, usual;
 
 	ret->total = read_misses(p, least);
 	for (unsigned int pair = PAIR_KVFREE; pair < PAIR_BIRTH; pair++)
 		most += least[pair];
-	/* Duels are there whenever the module's records are. */
-	per_blind = __atomic_load_n(&p->skel->bss->control.frames, __ATOMIC_RELAXED)
-			    ? FREES_PER_BLIND_DUELS
-			    : FREES_PER_BLIND;
-	ret->frees_blind = MIN(most, frees / per_blind);
-	ret->fields_blind = MIN(least[PAIR_FIELDS], frees / per_blind);
+	usual = frees / (has_duels(p) ? FREES_PER_BLIND_DUELS : FREES_PER_BLIND);
+	ret->fields_blind = MIN(least[PAIR_FIELDS], usual);
+	/* Those who keep appointments are as many as duellists. */
+	if (has_duels(p) || p->meets)
+		usual = MAX(FREES_PER_BURST, usual);
+	ret->frees_blind = MIN(most, usual);
 	ret->births_skipped = least[PAIR_BIRTH];
 	ret->births_blind =
 		MIN(ret->births_skipped, MAX(BIRTHS_PER_BURST, births / BIRTHS_PER_BLIND));

@@ -99,9 +99,9 @@ enum miss_kind {
 	MISS_RECURSION,	 /* tracing programs that the kernel skipped, all programs together */
 	MISS_TABLE_FULL, /* births that found no ledger slot */
 	MISS_FAULT_LOG,	 /* failed locks that found no room in the fault log */
-	MISS_REBORN,	 /* frees proven to have been missed: the address was handed out again */
-	MISS_UNKNOWN,	 /* frees of values of ours whose birth was not seen */
-	MISS_KMSG,	 /* kernel log records overwritten before they were read */
+	MISS_REBORN,  /* frees proven to have been missed: handed out again, or seen to be free */
+	MISS_UNKNOWN, /* frees of values of ours whose birth was not seen */
+	MISS_KMSG,    /* kernel log records overwritten before they were read */
 	MISS_NR,
 };
 

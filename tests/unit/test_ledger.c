@@ -19,6 +19,8 @@ static struct soak_set slots[SETS];
 static struct soak_storage_set storages[SETS];
 static struct soak_fault faults[8];
 static size_t n_faults;
+#define SOME_MAP 0xffff888004800000
+
 static struct soak_map_free map_frees[SOAK_MAP_FREES];
 static struct soak_inspect memory;
 static struct soak_inspect_storage storage_memory;
@@ -303,10 +305,13 @@ static const struct selem_case selem_cases[] = {
 	{ "memory that is another's by now", .memory = { .readable = 1 }, .judgement = UNJUDGED },
 	/* Allocated without a value, never linked: what an operation that failed should have freed.
 	 */
-	{ "never on a list", .memory = { .readable = 1, .smap = 1 }, .judgement = VIOLATION },
+	{ "never on a list", .memory = { .readable = 1, .smap = SOME_MAP },
+	  .judgement = VIOLATION },
 	{ "never on a list, with another's value",
-	  .memory = { .readable = 1, .smap = 1, .value = { .cookie = 5 } }, .judgement = UNJUDGED },
-	{ "another's value, on a list", .memory = { .readable = 1, .smap = 1, .storage_pprev = 1 },
+	  .memory = { .readable = 1, .smap = SOME_MAP, .value = { .cookie = 5 } },
+	  .judgement = UNJUDGED },
+	{ "another's value, on a list",
+	  .memory = { .readable = 1, .smap = SOME_MAP, .storage_pprev = 1 },
 	  .judgement = UNJUDGED },
 	{ "left both lists, and on one again", .map_free = VISIT(2000, OK, OK, 0),
 	  .memory = OURS(0, .map_pprev = 1), .judgement = UNJUDGED },
@@ -383,6 +388,44 @@ static void test_skipped_programs_excuse_nothing(void **state)
 	look_with_all_oracles(&s);
 	assert_int_equal(ledger_judge(NULL, false, NULL, &s), 2);
 	assert_int_equal(s.violations[VIOLATION_SELEM_LEAK], 2);
+}
+
+/* What a list of free objects has in the middle of an object, and what a kernel has there. */
+static void test_free_memory_is_no_leak(void **state)
+{
+	static const struct {
+		const char *what;
+		uint64_t word;
+		bool missed;
+	} cases[] = {
+		{ "encoded pointer", 0x7eea65628e760a6, true },
+		{ "map", 0xffff888008533e00, false },
+		{ "map with five levels", 0xff12e8fcc30a4280, false },
+		{ "nothing", 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct snapshot s = { 0 };
+		struct soak_slot *slot;
+
+		start(state);
+		slot = add_selem();
+		slot->visit[SOAK_DESTROY] = (struct soak_visit){ .visits = 1,
+								 .bucket = SOAK_LOCK_OK,
+								 .storage = SOAK_LOCK_OK };
+		add_storage()->key = 0xcc00;
+		memory = (struct soak_inspect){ .readable = 1,
+						.smap = cases[i].word,
+						.value.magic = SOAK_VALUE_MAGIC };
+		storage_memory =
+			(struct soak_inspect_storage){ .readable = 1, .first = cases[i].word };
+		look_with_all_oracles(&s);
+		assert_int_equal(ledger_judge(NULL, false, NULL, &s), 2);
+		if (s.misses[MISS_REBORN] != (cases[i].missed ? 2 : 0) ||
+		    s.violations[VIOLATION_SELEM_LEAK] != !cases[i].missed ||
+		    s.violations[VIOLATION_STORAGE_LEAK] != !cases[i].missed)
+			fail_msg("%s is taken for the other", cases[i].what);
+	}
 }
 
 static void test_absent_ledger_judges_nothing(void **state)
