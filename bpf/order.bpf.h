@@ -100,52 +100,74 @@ static __always_inline void note_delete(struct soak_order *order, long error)
 		order->cookies[(i) & (SOAK_ORDER_MAPS - 1)] = _seen ? _seen->cookie : 0; \
 	})
 
+struct obeying {
+	void *owner;
+	__u32 index; /* of the order */
+};
+
+/*
+ * One map of an order. By bpf_loop(), or the verifier follows each of all the turns, which on a
+ * kernel with checkers takes minutes.
+ */
+#define OBEY_STEP(name, outer, type, get, del)                                      \
+	static long name(__u32 i, void *context)                                    \
+	{                                                                           \
+		const struct obeying *obeying = context;                            \
+		__u32 index = obeying->index & (SOAK_ORDERS - 1), verb, slot;       \
+		struct soak_order *order = &orders[index];                          \
+		type *owner = obeying->owner;                                       \
+		void *map;                                                          \
+                                                                                    \
+		if (i >= order->n)                                                  \
+			return 1;                                                   \
+		verb = order->verb;                                                 \
+		slot = index * SOAK_ORDER_MAPS + order->first + i;                  \
+		map = bpf_map_lookup_elem(&outer, &slot);                           \
+		if (!map)                                                           \
+			return 0;                                                   \
+		if (verb == SOAK_VERB_LOOK)                                         \
+			LOOK(order, i, map, owner, get);                            \
+		else if (verb == SOAK_VERB_DELETE ||                                \
+			 (verb == SOAK_VERB_EITHER && (bpf_get_prandom_u32() & 1))) \
+			note_delete(order, del(map, owner));                        \
+		else                                                                \
+			PUT(order, map, owner, get);                                \
+		return 0;                                                           \
+	}
+
+OBEY_STEP(obey_sk, order_sks, struct sock, bpf_sk_storage_get, bpf_sk_storage_delete)
+OBEY_STEP(obey_task, order_tasks, struct task_struct, bpf_task_storage_get, bpf_task_storage_delete)
+
 /*
  * The index is read anew from the order, where the verifier does not know it: otherwise it would
  * follow what comes now once for each order.
  */
-#define OBEY(taken, outer, owner, get, del)                                                  \
-	({                                                                                   \
-		__u32 _index = *(volatile __u32 *)&(taken)->index & (SOAK_ORDERS - 1);       \
-		struct soak_order *_order = &orders[_index];                                 \
-		__u32 _verb = _order->verb, _first = _order->first, _n = _order->n;          \
-                                                                                             \
-		note_context(_order);                                                        \
-		for (__u32 _i = 0; _i < SOAK_ORDER_MAPS; _i++) {                             \
-			__u32 _slot = _index * SOAK_ORDER_MAPS + _first + _i;                \
-			void *_map;                                                          \
-                                                                                             \
-			if (_i >= _n)                                                        \
-				break;                                                       \
-			_map = bpf_map_lookup_elem(&outer, &_slot);                          \
-			if (!_map)                                                           \
-				continue;                                                    \
-			if (_verb == SOAK_VERB_LOOK)                                         \
-				LOOK(_order, _i, _map, owner, get);                          \
-			else if (_verb == SOAK_VERB_DELETE ||                                \
-				 (_verb == SOAK_VERB_EITHER && (bpf_get_prandom_u32() & 1))) \
-				note_delete(_order, del(_map, owner));                       \
-			else                                                                 \
-				PUT(_order, _map, owner, get);                               \
-		}                                                                            \
-		inc(_order->obeyed);                                                         \
-		add(_order->busy, -1);                                                       \
+#define OBEY(taken, owner_, step)                                                      \
+	({                                                                             \
+		__u32 _index = *(volatile __u32 *)&(taken)->index & (SOAK_ORDERS - 1); \
+		struct obeying _obeying = { .owner = (owner_), .index = _index };      \
+		struct soak_order *_order = &orders[_index];                           \
+                                                                                       \
+		note_context(_order);                                                  \
+		bpf_loop(SOAK_ORDER_MAPS, step, &_obeying, 0);                         \
+		inc(_order->obeyed);                                                   \
+		add(_order->busy, -1);                                                 \
 	})
 
 /* getsockname() and getpgid() of the thread that the order names. */
-#define OBEY_CALL(outer, owner, get, del)                              \
+#define OBEY_CALL(owner, step)                                         \
 	for (__u32 i = 0; i < SOAK_ORDERS; i++) {                      \
 		struct soak_order *order = &orders[i];                 \
                                                                        \
 		if (order->tid != (__u32)bpf_get_current_pid_tgid() || \
 		    !takes(order, SOAK_BY_CALL))                       \
 			continue;                                      \
-		OBEY(order, outer, owner, get, del);                   \
+		OBEY(order, owner, step);                              \
 		break;                                                 \
 	}
 
 /* Whose owner it is: the one with a value in the slot before the first. */
-#define OBEY_MARK(by_, outer, owner, get, del)                       \
+#define OBEY_MARK(by_, outer, owner, get, step)                      \
 	for (__u32 i = 0; i < SOAK_ORDERS; i++) {                    \
 		struct soak_order *order = &orders[i];               \
 		__u32 slot = i * SOAK_ORDER_MAPS + order->first - 1; \
@@ -158,7 +180,7 @@ static __always_inline void note_delete(struct soak_order *order, long error)
 			add(order->busy, -1);                        \
 			continue;                                    \
 		}                                                    \
-		OBEY(order, outer, owner, get, del);                 \
+		OBEY(order, owner, step);                            \
 		break;                                               \
 	}
 
@@ -168,7 +190,7 @@ int BPF_PROG(order_sk, struct socket *sock)
 	struct sock *sk = sock->sk;
 
 	if (any_orders() && sk)
-		OBEY_CALL(order_sks, sk, bpf_sk_storage_get, bpf_sk_storage_delete);
+		OBEY_CALL(sk, obey_sk);
 	return 0;
 }
 
@@ -176,7 +198,7 @@ SEC("fentry/security_task_getpgid")
 int BPF_PROG(order_task, struct task_struct *task)
 {
 	if (any_orders())
-		OBEY_CALL(order_tasks, task, bpf_task_storage_get, bpf_task_storage_delete);
+		OBEY_CALL(task, obey_task);
 	return 0;
 }
 
@@ -185,15 +207,14 @@ SEC("fentry/__udp_enqueue_schedule_skb")
 int BPF_PROG(order_packet, struct sock *sk)
 {
 	if (any_orders())
-		OBEY_MARK(SOAK_BY_PACKET, order_sks, sk, bpf_sk_storage_get, bpf_sk_storage_delete);
+		OBEY_MARK(SOAK_BY_PACKET, order_sks, sk, bpf_sk_storage_get, obey_sk);
 	return 0;
 }
 
 static __always_inline void tick(struct task_struct *task)
 {
 	if (any_orders())
-		OBEY_MARK(SOAK_BY_TICK, order_tasks, task, bpf_task_storage_get,
-			  bpf_task_storage_delete);
+		OBEY_MARK(SOAK_BY_TICK, order_tasks, task, bpf_task_storage_get, obey_task);
 }
 
 /*
