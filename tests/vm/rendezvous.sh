@@ -6,7 +6,7 @@
 # shellcheck source=tests/vm/lib/vm.sh
 . "$(dirname "$0")/lib/vm.sh"
 
-DURATION=${DURATION:-60}
+DURATION=${DURATION:-45}
 TABLE='("selem", "owner", "bucket", "delete", "clone", "iterator")'
 
 vm_begin

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# However the daemon dies, it leaves a kernel that injects nothing: KILLS times (10) SIGKILL in the
+# However the daemon dies, it leaves a kernel that injects nothing: KILLS times (6) SIGKILL in the
 # midst of an injecting run, then a clean run. BACKEND=fail_function does the same with the kernel's
 # own fault injection, on the lab's kernel.
 # shellcheck source=tests/vm/lib/vm.sh
 . "$(dirname "$0")/lib/vm.sh"
 
-KILLS=${KILLS:-10}
+KILLS=${KILLS:-6}
 BACKEND=${BACKEND:-module}
 
 vm_begin

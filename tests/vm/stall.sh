@@ -8,7 +8,7 @@
 
 # Test-and-set waiters take four times as long to time out, and the stall to learn it.
 QUEUED_DURATION=60
-TAS_DURATION=120
+TAS_DURATION=90
 
 stall() {
 	local model=$1 duration=$2 report
