@@ -818,7 +818,7 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 	if (visit->pid != current_thread())
 		return;
 	other = map_free ? &slot->visit[SOAK_DESTROY] : &slot->visit[SOAK_MAP_FREE];
-	after = entry_bits(selem);
+	after = any_number(entry_bits(selem));
 	entry = visit->entry_bits;
 	duration = bpf_ktime_get_ns() - visit->entry_ns;
 	doubt = other->entry_ns ? LOCK_DOUBT : 0;
@@ -830,12 +830,14 @@ static __always_inline void visit_exit(const struct bpf_local_storage_elem *sele
 	bucket = doubt | (entry & SOAK_ENTRY_SMAP ? LOCK_ATTEMPTED : 0) |
 		 (entry & SOAK_ENTRY_MAP_LINKED ? LOCK_LINKED : 0) |
 		 (after & (map_free ? SOAK_ENTRY_MAP_LINKED : SOAK_ENTRY_SMAP) ? LOCK_CERTAIN : 0);
+	bucket = any_number(bucket);
 	bucket = set_right(lock_result(bucket, duration), bucket, told, TOLD_BUCKET(told));
 	storage =
 		doubt | (entry & SOAK_ENTRY_STORAGE ? LOCK_ATTEMPTED : 0) |
 		(entry & SOAK_ENTRY_STORAGE_LINKED ? LOCK_LINKED : 0) |
 		(after & (map_free ? SOAK_ENTRY_STORAGE : SOAK_ENTRY_STORAGE_LINKED) ? LOCK_CERTAIN
 										     : 0);
+	storage = any_number(storage);
 	storage = set_right(lock_result(storage, duration), storage, told, TOLD_STORAGE(told));
 
 	visit->bucket = RESULT_OF(bucket);

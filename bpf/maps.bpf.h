@@ -77,6 +77,18 @@ static __always_inline struct soak_counters *count(void)
 			_c->field = (value);        \
 	})
 
+/* Nobody sets it, and the verifier does not know. */
+__u32 nothing;
+
+/*
+ * A number that the verifier knows no more: it follows what comes once, and not once for each that
+ * it may be.
+ */
+static __always_inline __u32 any_number(__u32 number)
+{
+	return number ^ *(volatile __u32 *)&nothing;
+}
+
 static __always_inline bool is_ready(void)
 {
 	return *(volatile __u32 *)&control.ready;
