@@ -52,7 +52,7 @@ operations() {
 
 inject() {
 	local model=$1 report
-	VM_MODEL=$model VM_ENV=("DURATION=$DURATION" "LABEL=$model" INJECT=module)
+	VM_MODEL=$model VM_ENV=("DURATION=$DURATION" "LABEL=$model" INJECT=module OPTIONS=)
 	vm_boot "$model" inject $((DURATION * 3 + 500))
 	report=$VM_RESULTS/report.json
 	report_valid "$model-schema" "$report"
