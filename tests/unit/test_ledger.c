@@ -733,6 +733,7 @@ int main(void)
 		cmocka_unit_test_setup(test_storage_of_a_doubtful_selem, start),
 		cmocka_unit_test_setup(test_storages, start),
 		cmocka_unit_test_setup(test_skipped_programs_excuse_nothing, start),
+		cmocka_unit_test_setup(test_free_memory_is_no_leak, start),
 		cmocka_unit_test_setup(test_absent_ledger_judges_nothing, start),
 		cmocka_unit_test_setup(test_each_kind_by_its_ledger, start),
 		cmocka_unit_test_setup(test_alive, start),
