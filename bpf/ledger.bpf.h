@@ -383,6 +383,14 @@ static __always_inline bool first_to_tell(__u32 *flags)
 }
 
 #if SOAK_TEST_HOOKS
+/* Not below zero, whoever else takes one at this time. */
+static __always_inline bool takes_one(__u32 *left)
+{
+	__u32 n = *(volatile __u32 *)left;
+
+	return n && __sync_val_compare_and_swap(left, n, n - 1) == n;
+}
+
 /* Both copies must lose the event, whichever comes first. */
 static __always_inline bool test_drop_event(__u64 key, int copy)
 {
@@ -390,9 +398,8 @@ static __always_inline bool test_drop_event(__u64 key, int copy)
 		dropped_key = 0;
 		return true;
 	}
-	if (!control.drop_free || dropped_key)
+	if (dropped_key || !takes_one(&control.drop_free))
 		return false;
-	__sync_fetch_and_add(&control.drop_free, -1);
 	dropped_key = key;
 	dropped_by = copy;
 	return true;
@@ -464,10 +471,8 @@ static __always_inline void selem_freed(__u64 selem, int copy, int station)
 #if SOAK_TEST_HOOKS
 	if (test_drop_event(selem, copy))
 		return;
-	if (copy == COPY_B && control.forge_free && is_by_destroy_alone(slot)) {
-		__sync_fetch_and_add(&control.forge_free, -1);
+	if (copy == COPY_B && is_by_destroy_alone(slot) && takes_one(&control.forge_free))
 		slot_freed(slot, selem, copy, station);
-	}
 #endif
 	slot_freed(slot, selem, copy, station);
 }
