@@ -86,19 +86,17 @@ static bool is_never_linked(const struct soak_inspect *seen)
  * It was freed, and it is our view that has the gap: the kernel's own mark says so, or the memory
  * is no longer what its history made of it, since somebody else has it by now.
  */
-static bool was_freed_unseen(const struct programs *programs, const struct soak_slot *slot)
+static bool was_freed_unseen(const struct soak_slot *slot, const struct soak_inspect *seen)
 {
-	struct soak_inspect seen;
-
-	if (programs_inspect(programs, slot->key, &seen))
+	if (!seen->readable)
 		return false;
-	if (seen.value.magic != SOAK_VALUE_MAGIC)
-		return !is_never_linked(&seen);
-	if (seen.state & STATE_TOFREE)
+	if (seen->value.magic != SOAK_VALUE_MAGIC)
+		return !is_never_linked(seen);
+	if (seen->state & STATE_TOFREE)
 		return true;
 	return (left_both_lists(&slot->visit[SOAK_MAP_FREE]) ||
 		left_both_lists(&slot->visit[SOAK_DESTROY])) &&
-	       (seen.map_pprev || seen.storage_pprev);
+	       (seen->map_pprev || seen->storage_pprev);
 }
 
 /* What kernels have at 0xff00000000000000 and above, with whatever page tables. */
@@ -197,7 +195,7 @@ static enum judgement weigh_selem(const struct programs *programs, const struct 
 		return JUDGED_HOLE;
 	if (is_on_free_list(&seen))
 		return JUDGED_MISSED;
-	if (was_freed_unseen(programs, slot) || has_unseen_visit(slot, &seen))
+	if (was_freed_unseen(slot, &seen) || has_unseen_visit(slot, &seen))
 		return JUDGED_DOUBTFUL;
 	return end->possible && (end->freed & MODEL_BY_NOBODY) ? JUDGED_DOUBTFUL : JUDGED_VIOLATION;
 }

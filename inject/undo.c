@@ -148,9 +148,10 @@ static int restore_line(const char *line, const struct undo_ops *ops)
 	return r;
 }
 
-/* All of them, whatever becomes of one. */
+/* All of them, whatever becomes of one; says that it is done if it is. */
 static int restore_lines(const char *text, const struct undo_ops *ops,
-			 int (*restore)(const char *line, const struct undo_ops *ops))
+			 int (*restore)(const char *line, const struct undo_ops *ops),
+			 const char *done)
 {
 	_cleanup_free_ char *copy = strdup(text);
 	char *rest = copy, *line;
@@ -161,16 +162,15 @@ static int restore_lines(const char *text, const struct undo_ops *ops,
 
 		first = first ?: r;
 	}
+	if (!first)
+		log_notice("restore: %s", done);
 	return first;
 }
 
 static int restore_knobs(const char *text, const struct undo_ops *ops)
 {
-	int r = restore_lines(text, ops, restore_line);
-
-	if (!r)
-		log_notice("restore: the knobs of fail_function are what they were");
-	return r;
+	return restore_lines(text, ops, restore_line,
+			     "the knobs of fail_function are what they were");
 }
 
 static int bring_online(const char *cpu, const struct undo_ops *ops)
@@ -191,11 +191,7 @@ static int bring_online(const char *cpu, const struct undo_ops *ops)
 
 static int bring_all_online(const char *text, const struct undo_ops *ops)
 {
-	int r = restore_lines(text, ops, bring_online);
-
-	if (!r)
-		log_notice("restore: the CPUs are online that were");
-	return r;
+	return restore_lines(text, ops, bring_online, "the CPUs are online that were");
 }
 
 /* Directories that are empty and named as ours is: a note can remove nothing else. */

@@ -57,18 +57,6 @@ struct state {
 	uint64_t next_ns;
 };
 
-static unsigned int renew_maps(struct worker *w, struct state *s, struct rng *rng)
-{
-	unsigned int n = 0, made = 0;
-
-	for (unsigned int i = 0; i < MAPS; i++) {
-		if (!s->kept[i].open && made++ < BATCH)
-			kept_open(w, SOAK_SK, rng_below(rng, pool_shapes(w->pool)), &s->kept[i]);
-		n += s->kept[i].open;
-	}
-	return n;
-}
-
 static bool is_cloned(const struct kept *kept)
 {
 	return programs_is_cloned(kept->kind, kept->shape);
@@ -79,8 +67,7 @@ static void drop_listener(struct state *s)
 	if (s->listener)
 		close(s->listener);
 	s->listener = 0;
-	for (unsigned int i = 0; i < MAPS; i++)
-		kept_forget(&s->kept[i]);
+	kept_forget_all(s->kept, MAPS);
 }
 
 /* A map goes together with the listener: see storage_refused.c. */
@@ -414,7 +401,7 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	struct state *s = state;
 
 	if (w->index >= REFUSED_WORKERS || now_ns() < s->next_ns ||
-	    renew_maps(w, s, rng) < MAPS_LEAST)
+	    kept_fill(w, s->kept, MAPS, BATCH, SOAK_SK, rng) < MAPS_LEAST)
 		return SCENARIO_NOTHING;
 	s->next_ns = now_ns() + PAUSE_NS;
 	if (s->listener && s->turns++ >= TURNS)

@@ -128,10 +128,7 @@ static unsigned int renew_maps(struct worker *w, struct state *s, struct rng *rn
 {
 	unsigned int n = 0, made = 0;
 
-	if (now_ns() >= s->next_map_ns) {
-		s->next_map_ns = now_ns() + MAP_NS;
-		kept_close(w, &s->kept[rng_below(rng, MAPS)]);
-	}
+	kept_replace(w, s->kept, MAPS, &s->next_map_ns, MAP_NS, rng);
 	for (unsigned int i = 0; i < MAPS; i++) {
 		if (s->kept[i].open || made++ >= BATCH)
 			continue;

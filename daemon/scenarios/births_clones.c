@@ -45,25 +45,14 @@ static void drop_listener(struct state *s)
 	if (s->listener)
 		close(s->listener);
 	s->listener = 0;
-	for (unsigned int i = 0; i < MAPS; i++)
-		kept_forget(&s->kept[i]);
+	kept_forget_all(s->kept, MAPS);
 }
 
 /* One is replaced now and then, whoever has a value in it. */
 static unsigned int renew_maps(struct worker *w, struct state *s, struct rng *rng)
 {
-	unsigned int n = 0, made = 0;
-
-	if (now_ns() >= s->next_map_ns) {
-		s->next_map_ns = now_ns() + MAP_NS;
-		kept_close(w, &s->kept[rng_below(rng, MAPS)]);
-	}
-	for (unsigned int i = 0; i < MAPS; i++) {
-		if (!s->kept[i].open && made++ < BATCH)
-			kept_open(w, SOAK_SK, rng_below(rng, pool_shapes(w->pool)), &s->kept[i]);
-		n += s->kept[i].open;
-	}
-	return n;
+	kept_replace(w, s->kept, MAPS, &s->next_map_ns, MAP_NS, rng);
+	return kept_fill(w, s->kept, MAPS, BATCH, SOAK_SK, rng);
 }
 
 static int new_listener(bool v6)

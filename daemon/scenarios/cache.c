@@ -46,8 +46,7 @@ static void drop_owner(struct state *s)
 		close(s->fd);
 	raw_task_kill(&s->task);
 	s->alive = false;
-	for (unsigned int i = 0; i < MAPS; i++)
-		kept_forget(&s->kept[i]);
+	kept_forget_all(s->kept, MAPS);
 }
 
 static void close_map(struct worker *w, struct state *s, unsigned int i)

@@ -52,18 +52,8 @@ struct state {
 /* One is replaced now and then, with the parent's value in it. */
 static unsigned int renew_maps(struct worker *w, struct state *s, struct rng *rng)
 {
-	unsigned int n = 0, made = 0;
-
-	if (now_ns() >= s->next_map_ns) {
-		s->next_map_ns = now_ns() + MAP_NS;
-		kept_close(w, &s->kept[rng_below(rng, MAPS)]);
-	}
-	for (unsigned int i = 0; i < MAPS; i++) {
-		if (!s->kept[i].open && made++ < BATCH)
-			kept_open(w, SOAK_TASK, rng_below(rng, pool_shapes(w->pool)), &s->kept[i]);
-		n += s->kept[i].open;
-	}
-	return n;
+	kept_replace(w, s->kept, MAPS, &s->next_map_ns, MAP_NS, rng);
+	return kept_fill(w, s->kept, MAPS, BATCH, SOAK_TASK, rng);
 }
 
 /* One that is full, and one that is gone; what cannot be had is left out. */
@@ -98,8 +88,7 @@ static void end_cgroups(struct state *s)
 static void end_parent(struct worker *w, struct state *s, bool in_fork)
 {
 	s->broken_off += parent_end(w, &s->parent, in_fork);
-	for (unsigned int i = 0; i < MAPS; i++)
-		kept_forget(&s->kept[i]);
+	kept_forget_all(s->kept, MAPS);
 }
 
 static int renew_parent(struct worker *w, struct state *s, struct rng *rng)

@@ -120,27 +120,12 @@ static bool walk_in_peace(struct scene *s, int link, struct rng *rng)
 	return right;
 }
 
-/* Returns whether values were seen meanwhile, and none that is wrong. */
-static bool walk_in_turmoil(struct scene *s, int link, struct rng *rng)
-{
-	int sum = 0;
-
-	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE)) {
-		int n = walk(s, link, rng);
-
-		if (n < 0)
-			return false;
-		sum += n;
-	}
-	return sum > 0;
-}
-
 static bool play(struct scene *s, struct partner *partner, int link, struct rng *rng)
 {
 	bool right = walk_in_peace(s, link, rng);
 
 	partner_ask(partner, disturb, s);
-	right &= walk_in_turmoil(s, link, rng);
+	right &= walk_until(&s->over, link, s->batch.size, rng, see, s) > 0;
 	partner_wait(partner);
 	return right & walk_in_peace(s, link, rng);
 }

@@ -30,7 +30,7 @@ struct scene {
 	uint64_t seen[CREW_TASKS]; /* cookie, in this walk */
 	unsigned int drop_at;	   /* when the map goes */
 	struct rng rng;		   /* of the partner */
-	unsigned int met;	   /* values, in turmoil */
+	int met;		   /* values, in turmoil */
 	bool over;		   /* the partner has done all */
 };
 
@@ -161,19 +161,6 @@ static bool walk_in_peace(struct scene *s, int link, struct rng *rng)
 	return right;
 }
 
-/* Returns whether all values that were seen meanwhile were right. */
-static bool walk_in_turmoil(struct scene *s, int link, struct rng *rng)
-{
-	while (!__atomic_load_n(&s->over, __ATOMIC_ACQUIRE)) {
-		int n = walk(s, link, rng);
-
-		if (n < 0)
-			return false;
-		s->met += (unsigned int)n;
-	}
-	return true;
-}
-
 static bool play(struct scene *s, struct partner *partner, struct rng *rng)
 {
 	/* One process, or all there are. */
@@ -185,7 +172,8 @@ static bool play(struct scene *s, struct partner *partner, struct rng *rng)
 		return false;
 	right = walk_in_peace(s, link, rng);
 	partner_ask(partner, disturb, s);
-	right &= walk_in_turmoil(s, link, rng);
+	s->met = walk_until(&s->over, link, sizeof(struct soak_walked), rng, see, s);
+	right &= s->met >= 0;
 	partner_wait(partner);
 	return right & walk_in_peace(s, link, rng);
 }

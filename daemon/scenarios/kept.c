@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../pool.h"
+#include "../util.h"
 #include "../worker.h"
 
 int kept_open(struct worker *w, enum soak_kind kind, unsigned int shape, struct kept *ret)
@@ -29,6 +30,34 @@ void kept_close(struct worker *w, struct kept *kept)
 void kept_forget(struct kept *kept)
 {
 	kept->cookie = 0;
+}
+
+void kept_forget_all(struct kept *kept, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		kept_forget(&kept[i]);
+}
+
+unsigned int kept_fill(struct worker *w, struct kept *kept, unsigned int n, unsigned int at_once,
+		       enum soak_kind kind, struct rng *rng)
+{
+	unsigned int open = 0, made = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (!kept[i].open && made++ < at_once)
+			kept_open(w, kind, rng_below(rng, pool_shapes(w->pool)), &kept[i]);
+		open += kept[i].open;
+	}
+	return open;
+}
+
+void kept_replace(struct worker *w, struct kept *kept, unsigned int n, uint64_t *next_ns,
+		  uint64_t every_ns, struct rng *rng)
+{
+	if (now_ns() < *next_ns)
+		return;
+	*next_ns = now_ns() + every_ns;
+	kept_close(w, &kept[rng_below(rng, n)]);
 }
 
 int kept_put(struct worker *w, struct kept *kept, int key, struct rng *rng)

@@ -36,6 +36,17 @@ void kept_close(struct worker *w, struct kept *kept);
 /* Another owner from now on, that has nothing in it. */
 void kept_forget(struct kept *kept);
 
+/* The same of all of them. */
+void kept_forget_all(struct kept *kept, unsigned int n);
+
+/* Opens some of those that have no map, of any shape. Returns how many have one then. */
+unsigned int kept_fill(struct worker *w, struct kept *kept, unsigned int n, unsigned int at_once,
+		       enum soak_kind kind, struct rng *rng);
+
+/* Drops one of them when it is time, whoever has a value in it, and says when it is time again. */
+void kept_replace(struct worker *w, struct kept *kept, unsigned int n, uint64_t *next_ns,
+		  uint64_t every_ns, struct rng *rng);
+
 /* Stores a new value. Returns 0 or -errno, which is counted. */
 int kept_put(struct worker *w, struct kept *kept, int key, struct rng *rng);
 

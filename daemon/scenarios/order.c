@@ -10,8 +10,10 @@
 
 #include "../pool.h"
 #include "../programs.h"
+#include "../util.h"
 #include "../worker.h"
-#include "kept.h"
+
+#define MARKED_NS (2 * NSEC_PER_SEC)
 
 /* What the programs hang on, and what is said where it is not there. */
 static struct {
@@ -73,6 +75,30 @@ int order_set(struct worker *w, enum soak_kind kind, unsigned int slot, const st
 	int r = programs_set_order(programs_of(w), kind, w->index, slot, kept ? kept->fd : -1);
 
 	return !kept && r == -ENOENT ? 0 : r;
+}
+
+void order_unmark(struct worker *w, enum soak_kind kind, struct order_marked *marked)
+{
+	if (marked->mark.open)
+		order_set(w, kind, ORDER_MARK, NULL);
+	if (marked->value.open)
+		order_set(w, kind, ORDER_MARKED, NULL);
+	kept_close(w, &marked->mark);
+	kept_close(w, &marked->value);
+}
+
+bool order_mark(struct worker *w, enum soak_kind kind, struct order_marked *marked)
+{
+	if (marked->value.open && now_ns() < marked->until_ns)
+		return true;
+	order_unmark(w, kind, marked);
+	marked->until_ns = now_ns() + MARKED_NS;
+	if (!kept_open(w, kind, 0, &marked->mark) && !kept_open(w, kind, 0, &marked->value) &&
+	    !order_set(w, kind, ORDER_MARK, &marked->mark) &&
+	    !order_set(w, kind, ORDER_MARKED, &marked->value))
+		return true;
+	order_unmark(w, kind, marked);
+	return false;
 }
 
 /* The calling thread, as the kernel calls it; 0 where it cannot be known. */

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 #include "bpf/soak_abi.h"
+#include "kept.h"
 
-struct kept;
 struct worker;
 
 /* Slots of each kind, by scenario; a mark stands before what it marks. */
@@ -33,6 +33,19 @@ struct soak_order *order_of(struct worker *w);
  * Waits for a grace period. Returns 0 or -errno.
  */
 int order_set(struct worker *w, enum soak_kind kind, unsigned int slot, const struct kept *kept);
+
+/* Maps of one order that is for whoever has a value in the first of them. All zeros: none. */
+struct order_marked {
+	struct kept mark; /* tells the program whose packets or ticks are meant */
+	struct kept value;
+	uint64_t until_ns; /* others take their place then */
+};
+
+/* Sees to it that there are such maps. Returns whether there are. */
+bool order_mark(struct worker *w, enum soak_kind kind, struct order_marked *marked);
+
+/* Drops them. */
+void order_unmark(struct worker *w, enum soak_kind kind, struct order_marked *marked);
 
 /*
  * From now on programs obey: by SOAK_BY_CALL in system calls of the calling thread, which need not

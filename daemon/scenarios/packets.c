@@ -20,13 +20,10 @@
 
 #define PAUSE_NS (500 * NSEC_PER_MSEC)
 #define TURN_NS	 (10 * NSEC_PER_MSEC)
-#define MAP_NS	 (2 * NSEC_PER_SEC)
 #define DEATH_US 1000
 
 struct state {
-	struct kept mark; /* tells the program whose datagrams are meant */
-	struct kept value;
-	uint64_t map_until_ns;
+	struct order_marked marked;
 	uint64_t next_ns;
 };
 
@@ -50,30 +47,6 @@ static void send_on(void *arg)
 static const char *lacks(void)
 {
 	return order_lacks(SOAK_BY_PACKET, SOAK_SK);
-}
-
-static void close_maps(struct worker *w, struct state *s)
-{
-	if (s->mark.open)
-		order_set(w, SOAK_SK, ORDER_MARK, NULL);
-	if (s->value.open)
-		order_set(w, SOAK_SK, ORDER_MARKED, NULL);
-	kept_close(w, &s->mark);
-	kept_close(w, &s->value);
-}
-
-static bool renew_maps(struct worker *w, struct state *s)
-{
-	if (s->value.open && now_ns() < s->map_until_ns)
-		return true;
-	close_maps(w, s);
-	s->map_until_ns = now_ns() + MAP_NS;
-	if (!kept_open(w, SOAK_SK, 0, &s->mark) && !kept_open(w, SOAK_SK, 0, &s->value) &&
-	    !order_set(w, SOAK_SK, ORDER_MARK, &s->mark) &&
-	    !order_set(w, SOAK_SK, ORDER_MARKED, &s->value))
-		return true;
-	close_maps(w, s);
-	return false;
 }
 
 /* One that receives, bound to loopback, and one that sends there. */
@@ -107,13 +80,13 @@ static bool both_came(const struct soak_order *order, const struct tally *tally)
 
 static bool live(struct worker *w, struct state *s, int fd, struct rng *rng)
 {
-	struct prize prize = { .map = s->value.fd, .key = fd };
+	struct prize prize = { .map = s->marked.value.fd, .key = fd };
 	struct tally tally = { 0 };
 
 	rivals_compete(&prize, now_ns() + TURN_NS, rng, &tally);
 	rivals_count(w, &tally, "a program in softirq");
 	order_end(w);
-	return rivals_settle(w, &s->value, fd, rng) & both_came(order_of(w), &tally);
+	return rivals_settle(w, &s->marked.value, fd, rng) & both_came(order_of(w), &tally);
 }
 
 /* The sender goes on while the order is given anew, and while the socket is closed. */
@@ -141,7 +114,7 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	bool right = false;
 	int fd = -1;
 
-	if (now_ns() < s->next_ns || !order_of(w) || !renew_maps(w, s))
+	if (now_ns() < s->next_ns || !order_of(w) || !order_mark(w, SOAK_SK, &s->marked))
 		return SCENARIO_NOTHING;
 	s->next_ns = now_ns() + PAUSE_NS;
 	if (!worker_partner(w) || new_sockets(rng_below(rng, 2), &fd, &sender) < 0) {
@@ -149,8 +122,8 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 		return SCENARIO_FAILED;
 	}
 	bump(&w->born[SOAK_SK], 2);
-	kept_forget(&s->mark);
-	if (kept_put(w, &s->mark, fd, rng))
+	kept_forget(&s->marked.mark);
+	if (kept_put(w, &s->marked.mark, fd, rng))
 		close(fd);
 	else
 		right = play(w, s, fd, &sender, rng);
@@ -163,7 +136,7 @@ static void end(struct worker *w, void *state)
 {
 	struct state *s = state;
 
-	close_maps(w, s);
+	order_unmark(w, SOAK_SK, &s->marked);
 }
 
 const struct scenario scenario_packets = {

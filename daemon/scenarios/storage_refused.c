@@ -40,25 +40,12 @@ static const struct {
 	{ AF_UNIX, SOCK_STREAM }, { AF_INET6, SOCK_DGRAM }, { AF_INET6, SOCK_STREAM },
 };
 
-static unsigned int renew_maps(struct worker *w, struct state *s, struct rng *rng)
-{
-	unsigned int n = 0, made = 0;
-
-	for (unsigned int i = 0; i < MAPS; i++) {
-		if (!s->kept[i].open && made++ < BATCH)
-			kept_open(w, SOAK_SK, rng_below(rng, pool_shapes(w->pool)), &s->kept[i]);
-		n += s->kept[i].open;
-	}
-	return n;
-}
-
 static void drop_socket(struct state *s)
 {
 	if (s->fd)
 		close(s->fd);
 	s->fd = 0;
-	for (unsigned int i = 0; i < MAPS; i++)
-		kept_forget(&s->kept[i]);
+	kept_forget_all(s->kept, MAPS);
 }
 
 /*
@@ -166,7 +153,7 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	bool refused, taken;
 
 	if (w->index >= REFUSED_WORKERS || now_ns() < s->next_ns ||
-	    renew_maps(w, s, rng) < MAPS_LEAST || !kept->open)
+	    kept_fill(w, s->kept, MAPS, BATCH, SOAK_SK, rng) < MAPS_LEAST || !kept->open)
 		return SCENARIO_NOTHING;
 	s->next_ns = now_ns() + PAUSE_NS;
 	if (!s->netns)

@@ -23,13 +23,10 @@
 
 #define PAUSE_NS  (800 * NSEC_PER_MSEC)
 #define TURN_NS	  (15 * NSEC_PER_MSEC)
-#define MAP_NS	  (2 * NSEC_PER_SEC)
 #define PERIOD_NS (200 * NSEC_PER_USEC)
 
 struct state {
-	struct kept mark; /* tells the program whose ticks are meant */
-	struct kept value;
-	uint64_t map_until_ns;
+	struct order_marked marked;
 	uint64_t next_ns;
 };
 
@@ -72,30 +69,6 @@ static const char *lacks(void)
 	}
 }
 
-static void close_maps(struct worker *w, struct state *s)
-{
-	if (s->mark.open)
-		order_set(w, SOAK_TASK, ORDER_MARK, NULL);
-	if (s->value.open)
-		order_set(w, SOAK_TASK, ORDER_MARKED, NULL);
-	kept_close(w, &s->mark);
-	kept_close(w, &s->value);
-}
-
-static bool renew_maps(struct worker *w, struct state *s)
-{
-	if (s->value.open && now_ns() < s->map_until_ns)
-		return true;
-	close_maps(w, s);
-	s->map_until_ns = now_ns() + MAP_NS;
-	if (!kept_open(w, SOAK_TASK, 0, &s->mark) && !kept_open(w, SOAK_TASK, 0, &s->value) &&
-	    !order_set(w, SOAK_TASK, ORDER_MARK, &s->mark) &&
-	    !order_set(w, SOAK_TASK, ORDER_MARKED, &s->value))
-		return true;
-	close_maps(w, s);
-	return false;
-}
-
 /* Another CPU than ours, where the daemon may run on another. */
 static void send_away(const struct worker *w, const struct raw_task *task)
 {
@@ -136,14 +109,15 @@ static bool both_came(const struct soak_order *order, const struct tally *tally)
 
 static bool live(struct worker *w, struct state *s, const struct raw_task *task, struct rng *rng)
 {
-	struct prize prize = { .map = s->value.fd, .key = task->pidfd };
+	struct prize prize = { .map = s->marked.value.fd, .key = task->pidfd };
 	struct tally tally = { 0 };
 
 	order_give(w, SOAK_BY_TICK, SOAK_VERB_EITHER, ORDER_MARKED, 1);
 	rivals_compete(&prize, now_ns() + TURN_NS, rng, &tally);
 	order_end(w);
 	rivals_count(w, &tally, "a timer's program");
-	return rivals_settle(w, &s->value, task->pidfd, rng) && both_came(order_of(w), &tally);
+	return rivals_settle(w, &s->marked.value, task->pidfd, rng) &&
+	       both_came(order_of(w), &tally);
 }
 
 static void die(struct worker *w, struct raw_task *task)
@@ -160,7 +134,7 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	struct state *s = state;
 	bool right = false;
 
-	if (now_ns() < s->next_ns || !order_of(w) || !renew_maps(w, s))
+	if (now_ns() < s->next_ns || !order_of(w) || !order_mark(w, SOAK_TASK, &s->marked))
 		return SCENARIO_NOTHING;
 	s->next_ns = now_ns() + PAUSE_NS;
 	if (raw_task_new(RAW_TASK_SPINS, &task) < 0) {
@@ -172,8 +146,8 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	clock = start_ticks(w, &task);
 	if (clock < 0)
 		log_debug("no timer on a task: %s", strerror(-clock));
-	kept_forget(&s->mark);
-	if (clock >= 0 && !kept_put(w, &s->mark, task.pidfd, rng))
+	kept_forget(&s->marked.mark);
+	if (clock >= 0 && !kept_put(w, &s->marked.mark, task.pidfd, rng))
 		right = live(w, s, &task, rng);
 	die(w, &task);
 	worker_took_effect(w);
@@ -182,7 +156,9 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 
 static void end(struct worker *w, void *state)
 {
-	close_maps(w, state);
+	struct state *s = state;
+
+	order_unmark(w, SOAK_TASK, &s->marked);
 }
 
 const struct scenario scenario_ticks = {

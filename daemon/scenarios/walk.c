@@ -108,6 +108,21 @@ int walk_once(int link, size_t size, unsigned int at_a_time, bool (*see)(void *a
 	return right && !n ? total : -1;
 }
 
+int walk_until(const bool *over, int link, size_t size, struct rng *rng,
+	       bool (*see)(void *arg, void *line), void *arg)
+{
+	int total = 0;
+
+	while (!__atomic_load_n(over, __ATOMIC_ACQUIRE)) {
+		int n = walk_once(link, size, 1 + rng_below(rng, WALK_AT_A_TIME), see, arg);
+
+		if (n < 0)
+			return -1;
+		total += n;
+	}
+	return total;
+}
+
 int walk_into(struct worker *w, enum soak_kind kind, int map, uint32_t create)
 {
 	const struct programs *programs = pool_programs(w->pool);

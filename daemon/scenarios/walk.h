@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "../programs.h"
+#include "../rng.h"
 
 struct worker;
 
@@ -37,6 +38,13 @@ int walk_link(struct worker *w, enum walk_over over, unsigned int shape, int fd)
  */
 int walk_once(int link, size_t size, unsigned int at_a_time, bool (*see)(void *arg, void *line),
 	      void *arg);
+
+/*
+ * One such walk after the other until somebody sets over. Returns how many lines there were in all,
+ * or -1 as walk_once().
+ */
+int walk_until(const bool *over, int link, size_t size, struct rng *rng,
+	       bool (*see)(void *arg, void *line), void *arg);
 
 /*
  * Walks over tasks and files by this worker look into this map of the small shape, and where create
