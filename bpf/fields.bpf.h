@@ -19,8 +19,15 @@ static __always_inline bool test_lies(__u32 lie)
 {
 	return control.lie == lie && __sync_val_compare_and_swap(&control.lie, lie, 0) == lie;
 }
+
+/* Again and again, where a single one is within what unseen births explain. */
+static __always_inline bool test_lies_on(__u32 lie)
+{
+	return control.lie == lie;
+}
 #else
-#define test_lies(lie) false
+#define test_lies(lie)	  false
+#define test_lies_on(lie) false
 #endif
 
 static __always_inline __u32 current_thread(void)
@@ -155,7 +162,7 @@ static __always_inline void fields_seen(struct soak_slot *slot, __u64 selem, int
 	if (old & SOAK_FIELDS)
 		return; /* the other copy saw this very call */
 	inc(count()->fields_freed);
-	if (read_ref(selem) && !test_lies(SOAK_LIE_REFERENCE))
+	if (read_ref(selem) && !test_lies_on(SOAK_LIE_REFERENCE))
 		inc(count()->refs_freed);
 	if (is_map_gone(slot->map_id))
 		inc(count()->fields_late);

@@ -16,7 +16,7 @@ report_is drop-free-verdict "$VM_RESULTS/drop-free.json" \
 	'r["verdict"] in ("FAIL", "INCONCLUSIVE") and r["test_hooks"]'
 report_is forge-free-verdict "$VM_RESULTS/forge-free.json" \
 	'r["verdict"] == "FAIL" and r["double_frees"] == 1'
-# Of all that lie there is one violation, of the kind that it is about.
+# Of nearly all that lie there is one violation, of the kind that it is about.
 lie_is() {
 	report_is "lie-$1-verdict" "$VM_RESULTS/lie-$1.json" \
 		'r["verdict"] == "FAIL" and r["violations_by_kind"]["'"$2"'"] == 1 == r["violations"]'
@@ -24,7 +24,9 @@ lie_is() {
 lie_is fields-twice fields_twice
 lie_is fields-left fields_leak
 lie_is fields-late fields_late
-lie_is reference reference
+# References are counted, and a count that is off by one may be explained: this one is off by many.
+report_is lie-reference-verdict "$VM_RESULTS/lie-reference.json" \
+	'r["verdict"] == "FAIL" and r["violations_by_kind"]["reference"] == r["violations"] > 1'
 lie_is identity identity
 lie_is torn torn
 lie_is reader value

@@ -8,7 +8,7 @@
 # shellcheck source=tests/vm/lib/vm.sh
 . "$(dirname "$0")/lib/vm.sh"
 
-SMALL=(--slots=16K --owners=8)
+SMALL=(--slots=64K --owners=8)
 OUT=$ROOT/build/vm/finding
 
 # soak DIR ARGUMENT...: sets CODE.
