@@ -350,6 +350,22 @@ static void read_scenarios(const struct worker *w, struct snapshot *ret)
 	}
 }
 
+/* Who spoke first? After the counts were read, so that none of these is without a text. */
+static void read_accusation(const struct churn *churn, struct snapshot *ret)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (unsigned int i = 0; i < churn->options.workers; i++) {
+		const struct worker *w = &churn->workers[i];
+		uint64_t accused = __atomic_load_n(&w->accused_ns, __ATOMIC_ACQUIRE);
+
+		if (!accused || accused >= first)
+			continue;
+		first = accused;
+		memcpy(ret->accusation, w->accusation, sizeof(ret->accusation));
+	}
+}
+
 void churn_read(const struct churn *churn, struct snapshot *ret)
 {
 	uint64_t now = now_ns();
@@ -386,4 +402,5 @@ void churn_read(const struct churn *churn, struct snapshot *ret)
 			ret->syscall_errors[e] += peek(&w->syscall_errors[e]);
 		read_scenarios(w, ret);
 	}
+	read_accusation(churn, ret);
 }

@@ -77,7 +77,7 @@ static const struct {
 	[VIOLATION_VALUE] = { "a value was not the one that was stored, or was not answered for as it must be",
 			      "The worker knew what was there, and nobody else writes to that owner's values: "
 			      "the memory was written to, or was another's, or the kernel does not keep to what "
-			      "it documents. The daemon's log says which.",
+			      "it documents. What was said of it stands above.",
 			      CLAIM_READERS },
 	[VIOLATION_KERNEL_LOG] = { "the kernel complained",
 				   "It is not one of the two documented warnings of bpf_selem_unlink_nofail(), and "
@@ -812,6 +812,8 @@ static void print_summary(FILE *out, const struct findings *findings, const stru
 			      ? "Nothing was made to fail in this run."
 			      : kind_texts[MIN((unsigned int)f->kind, (unsigned int)FAULT_NR)]);
 	print_wrapped(out, "What:", SUMMARY_INDENT, SUMMARY_WIDTH, what_of(f));
+	if (is_violation(f) && f->violation == VIOLATION_VALUE && s->accusation[0])
+		print_wrapped(out, "Said:", SUMMARY_INDENT, SUMMARY_WIDTH, s->accusation);
 	print_object(out, f);
 	print_wrapped(out, "Class:", SUMMARY_INDENT, SUMMARY_WIDTH, class_texts[f->class]);
 	print_wrapped(out, "Why wrong:", SUMMARY_INDENT, SUMMARY_WIDTH, finding_why(f));

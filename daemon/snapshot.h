@@ -133,6 +133,7 @@ enum oracle_state {
 
 #define SNAPSHOT_WORKERS 256
 #define SNAPSHOT_REASONS 16
+#define SNAPSHOT_TEXT	 160
 
 struct snapshot_worker {
 	uint64_t ops;	  /* operations that took effect */
@@ -273,7 +274,8 @@ struct snapshot {
 	unsigned int asked_sites; /* bits of enum soak_site; 0: all */
 	char asked_error[12];	  /* "timedout", "deadlk", "either"; "": either */
 	enum verdict verdict;
-	char reasons[SNAPSHOT_REASONS][200]; /* why not PASS, most important first */
+	char accusation[SNAPSHOT_TEXT]; /* the first bad value, in its worker's words; "": none */
+	char reasons[SNAPSHOT_REASONS][256]; /* why not PASS, most important first */
 	unsigned int n_reasons;
 	const struct series *series; /* how all this came about; borrowed, NULL: unknown */
 };

@@ -21,10 +21,14 @@ void verdict_add_reason(struct snapshot *s, const char *fmt, ...)
 
 static void add_violations(struct snapshot *s)
 {
-	for (unsigned int v = 0; v < VIOLATION_NR; v++)
+	for (unsigned int v = 0; v < VIOLATION_NR; v++) {
+		bool said = v == VIOLATION_VALUE && s->accusation[0];
+
 		if (s->violations[v])
-			verdict_add_reason(s, "violation: %s: %" PRIu64, violation_name(v),
-					   s->violations[v]);
+			verdict_add_reason(s, "violation: %s: %" PRIu64 "%s%s", violation_name(v),
+					   s->violations[v], said ? ", the first: " : "",
+					   said ? s->accusation : "");
+	}
 }
 
 static void add_blindness(struct snapshot *s)

@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "log.h"
@@ -41,8 +42,13 @@ void worker_accuse(struct worker *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	text = vformat(fmt, ap);
 	va_end(ap);
-	bump(&w->bad_values, 1);
 	log_error("worker %u: %s", w->index, text ? text : fmt);
+	if (!w->accused_ns) {
+		snprintf(w->accusation, sizeof(w->accusation), "worker %u: %s", w->index,
+			 text ? text : fmt);
+		__atomic_store_n(&w->accused_ns, now_ns(), __ATOMIC_RELEASE);
+	}
+	bump(&w->bad_values, 1);
 }
 
 /* Each lie is told once, by whoever comes first. */
@@ -66,13 +72,11 @@ static bool judge_found(struct worker *w, int r, const unsigned char *found,
 {
 	if (!r && churn_value_is(found, stored, size))
 		return true;
-	bump(&w->bad_values, 1);
 	if (r)
-		log_error("worker %u: a value stored a moment ago is gone for %s: %s", w->index,
-			  who, strerror(-r));
+		worker_accuse(w, "a value stored a moment ago is gone for %s: %s", who,
+			      strerror(-r));
 	else
-		log_error("worker %u: a value stored a moment ago reads back different for %s",
-			  w->index, who);
+		worker_accuse(w, "a value stored a moment ago reads back different for %s", who);
 	return false;
 }
 
@@ -117,8 +121,7 @@ bool worker_judge_gone(struct worker *w, int map, int key)
 	if (bpf_map_lookup_elem(map, &key, found) < 0 && errno == ENOENT &&
 	    !worker_lies(w, SOAK_LIE_STALE))
 		return true;
-	bump(&w->bad_values, 1);
-	log_error("worker %u: a value deleted a moment ago is still there", w->index);
+	worker_accuse(w, "a value deleted a moment ago is still there");
 	return false;
 }
 
@@ -193,11 +196,13 @@ void worker_be_watched(struct worker *w, int map, int key, unsigned int shape, u
 		return;
 	bump(&w->reader_watched, seen.reads);
 	bump(&w->torn_values, seen.torn);
-	bump(&w->bad_values, seen.foreign);
-	if (seen.torn || seen.foreign)
-		log_error("worker %u: another process read %u torn values and %u that were never "
-			  "stored",
-			  w->index, seen.torn, seen.foreign);
+	if (seen.torn)
+		log_error("worker %u: another process read %u torn values", w->index, seen.torn);
+	if (seen.foreign) {
+		worker_accuse(w, "another process read %u values that were never stored",
+			      seen.foreign);
+		bump(&w->bad_values, seen.foreign - 1);
+	}
 	/* What the other process made the owner cache meanwhile must not be found any more. */
 	if (!r)
 		worker_judge(w, map, key, value, size, "us");

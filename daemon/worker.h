@@ -46,6 +46,8 @@ struct worker {
 	uint64_t reader_lookups, reader_watched;
 	uint64_t syscall_errors[SOAK_ERR_NR];
 	struct snapshot_scenario scenarios[SNAPSHOT_SCENARIOS];
+	char accusation[SNAPSHOT_TEXT]; /* the first, whole as soon as accused_ns is not 0 */
+	uint64_t accused_ns;
 };
 
 /* Adds to a figure that others read. */

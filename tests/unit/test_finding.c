@@ -328,8 +328,11 @@ static void test_first_lines(void **state)
 
 	(void)state;
 	config.findings = 100;
+	strcpy(now.accusation, "worker 7: a value is not what it was");
 	findings_add(findings, &f);
 	expect_first_line("findings/001-value-none/summary.txt", "NO FAULT WAS INJECTED");
+	expect_in("findings/001-value-none/summary.txt",
+		  "Said:      worker 7: a value is not what it was\n");
 	/* No failed lock in its own history: whatever there was in this run. */
 	f.violation = VIOLATION_OMEM;
 	now.kinds[FAULT_FORCED] = true;

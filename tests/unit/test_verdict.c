@@ -83,6 +83,17 @@ static void test_every_violation_fails(void **state)
 	}
 }
 
+/* The figure alone does not say whether it was an owner's, a clone's or a parent's value. */
+static void test_accusation_is_repeated(void **state)
+{
+	struct snapshot s = good_run();
+
+	(void)state;
+	s.violations[VIOLATION_VALUE] = 2;
+	strcpy(s.accusation, "worker 7: a value is not what it was");
+	expect(&s, VERDICT_FAIL, "value: 2, the first: worker 7: a value is not what it was");
+}
+
 /* A violation outranks blindness: the run did find something. */
 static void test_violation_beats_blindness(void **state)
 {
@@ -323,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_holes_do_not_fail),
 		cmocka_unit_test(test_what_was_asked_for_must_disturb),
 		cmocka_unit_test(test_every_violation_fails),
+		cmocka_unit_test(test_accusation_is_repeated),
 		cmocka_unit_test(test_violation_beats_blindness),
 		cmocka_unit_test(test_every_blind_oracle_leaves_it_open),
 		cmocka_unit_test(test_absent_oracles_are_no_reason),
