@@ -20,6 +20,7 @@
 #include "util.h"
 
 #define STACK	    16384
+#define SEATS	    16 /* an order is its number, times this, and whom it is for */
 #define PATIENCE_MS 2000
 
 /* include/uapi/linux/pidfd.h: a pidfd of a thread; kernels without it answer EINVAL. */
@@ -34,10 +35,10 @@ struct seat {
 
 /* Shared by maker and crew. Words that one side waits for are futexes. */
 struct crew_page {
-	uint32_t order; /* number of the last one */
+	uint32_t order; /* the last one; by it alone a task knows whether act is for it */
 	uint32_t heard; /* the last one that somebody set about */
 	uint32_t here;	/* tasks that have come to life */
-	uint32_t task, act;
+	uint32_t act;	/* of the last one, not changed before that was heard */
 	int32_t argument;
 	int32_t error; /* why there is no crew, -errno */
 	pid_t tids[CREW_TASKS];
@@ -45,6 +46,8 @@ struct crew_page {
 	_Alignas(16) unsigned char room[CREW_ROOM];
 	_Alignas(16) unsigned char stacks[CREW_TASKS][STACK];
 };
+
+_Static_assert(CREW_TASKS <= SEATS, "an order has room for whom it is for");
 
 static long futex(uint32_t *word, int op, uint32_t value, const struct timespec *timeout)
 {
@@ -73,19 +76,19 @@ static void execute(void)
 	_exit(127);
 }
 
-static void act(const struct crew_page *page)
+static void act(enum crew_act what, int argument)
 {
-	switch (page->act) {
+	switch (what) {
 	case CREW_EXIT:
 		syscall(SYS_exit, 0);
 		break;
 	case CREW_EXIT_GROUP:
-		_exit(page->argument);
+		_exit(argument);
 	case CREW_EXECUTE:
 		execute();
 		break;
 	default:
-		close(page->argument);
+		close(argument);
 		break;
 	}
 }
@@ -93,11 +96,15 @@ static void act(const struct crew_page *page)
 /* Who is told to close something has done so when that is heard. */
 static void obey(struct crew_page *page, uint32_t order)
 {
-	if (page->act == CREW_CLOSE)
-		act(page);
+	/* Once it is heard the page may hold another one. */
+	enum crew_act what = page->act;
+	int argument = page->argument;
+
+	if (what == CREW_CLOSE)
+		act(what, argument);
 	raise_to(&page->heard, order);
-	if (page->act != CREW_CLOSE)
-		act(page);
+	if (what != CREW_CLOSE)
+		act(what, argument);
 }
 
 static _Noreturn void serve(const struct seat *seat)
@@ -112,9 +119,8 @@ static _Noreturn void serve(const struct seat *seat)
 		while (look(&page->order) == last)
 			futex(&page->order, FUTEX_WAIT, last, NULL);
 		last = look(&page->order);
-		if (page->task != seat->index)
-			continue;
-		obey(page, last);
+		if (last % SEATS == seat->index)
+			obey(page, last);
 	}
 }
 
@@ -257,13 +263,12 @@ int crew_new(const struct crew_options *options, struct crew *ret)
 int crew_tell(struct crew *crew, unsigned int task, enum crew_act act, int argument)
 {
 	struct crew_page *page = crew->page;
-	uint32_t number = page->order + 1;
+	uint32_t order = (page->order / SEATS + 1) * SEATS + task;
 
-	page->task = task;
 	page->act = act;
 	page->argument = argument;
-	raise_to(&page->order, number);
-	return wait_for(&page->heard, number) ? 0 : -ETIMEDOUT;
+	raise_to(&page->order, order);
+	return wait_for(&page->heard, order) ? 0 : -ETIMEDOUT;
 }
 
 int crew_fd(const struct crew *crew, int fd)

@@ -146,7 +146,9 @@ static bool play_execute(struct deathbed *bed, struct crew *crew, int pipe, stru
 
 	if (rng_below(rng, 2))
 		deathbed_moment(bed);
-	right &= has_hung_up(pipe);
+	/* Until then the pid is the first thread's, with its value. */
+	if (!right || !has_hung_up(pipe))
+		return false;
 	deathbed_judge(bed, i, crew->pidfds[0], "us, of a thread that has executed a program");
 	for (unsigned int other = 1; other < crew->n; other++)
 		right &= is_gone_soon(bed, crew->pidfds[other]);
