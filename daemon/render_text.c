@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A report as text: what the closing table of the run said, line by line. The unit tests hold both
- * against each other. What a report of an older version does not say is left out.
+ * A report as text, which is also the closing table of a run (report_print_end()). What a report of
+ * an older version does not say is left out.
  */
 #include "render.h"
 
