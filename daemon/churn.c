@@ -129,18 +129,6 @@ static void one_op(struct worker *w)
 	count_result(&w->scenarios[i], scenario_at(i)->step(w, w->state[i], &rng));
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	/* A refused pin costs contention, not correctness. */
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 /* Who can rest is not stuck. */
 static void rest(struct worker *w)
 {
@@ -177,7 +165,7 @@ static void *worker_main(void *arg)
 
 	snprintf(name, sizeof(name), "bpfsoakd-w%u", w->index);
 	pthread_setname_np(pthread_self(), name);
-	pin(w->cpu);
+	pin_thread(w->cpu);
 	while (!__atomic_load_n(&w->churn->stop, __ATOMIC_ACQUIRE)) {
 		if (__atomic_load_n(&w->churn->frozen, __ATOMIC_ACQUIRE))
 			rest(w);

@@ -28,23 +28,11 @@ static void wait_for(sem_t *sem)
 		;
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	/* A refused pin costs contention, not correctness. */
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 static void *partner_main(void *arg)
 {
 	struct partner *partner = arg;
 
-	pin(partner->cpu);
+	pin_thread(partner->cpu);
 	for (;;) {
 		wait_for(&partner->asked);
 		if (!partner->what)

@@ -22,6 +22,9 @@ void render_json(FILE *out, const struct result *result);
 void render_ktap(FILE *out, const struct result *result);
 void render_junit(FILE *out, const struct result *result);
 
+/* What render_text() prints, in memory of the caller's; NULL: none is left. */
+char *render_as_text(const struct result *result);
+
 /*
  * Text as it may stand in HTML or XML, between tags or in an attribute. Both want valid characters
  * of a known encoding, and files of a report promise none: what is not printable ASCII becomes '?'.

@@ -337,14 +337,9 @@ static void print_junit_case(FILE *out, const struct check *check, const struct 
 
 static void print_output(FILE *out, const struct result *result)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0;
-	FILE *stream = open_memstream(&text, &len);
+	_cleanup_free_ char *text = render_as_text(result);
 
-	if (!stream)
-		return;
-	render_text(stream, result);
-	if (fclose(stream))
+	if (!text)
 		return;
 	fputs("    <system-out>", out);
 	render_escaped(out, text);

@@ -621,14 +621,9 @@ static void print_options(FILE *out, const struct result *result)
 
 static void print_text(FILE *out, const struct result *result)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t len = 0;
-	FILE *stream = open_memstream(&text, &len);
+	_cleanup_free_ char *text = render_as_text(result);
 
-	if (!stream)
-		return;
-	render_text(stream, result);
-	if (fclose(stream))
+	if (!text)
 		return;
 	head(out, "The closing table");
 	element(out, "pre", "", text);

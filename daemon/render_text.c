@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "coverage.h"
@@ -586,4 +587,19 @@ void render_text(FILE *out, const struct result *result)
 	print_resources(out, result);
 	print_reasons(out, result);
 	print_last_line(out, result);
+}
+
+char *render_as_text(const struct result *result)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	render_text(out, result);
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
 }

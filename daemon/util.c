@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,17 @@ void sleep_ns(uint64_t ns)
 			       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
 
 	nanosleep(&ts, NULL);
+}
+
+void pin_thread(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
 double now_realtime(void)

@@ -74,6 +74,12 @@ uint64_t now_ns(void);
 /* Sleeps for about so long; a signal may end it early. */
 void sleep_ns(uint64_t ns);
 
+/*
+ * The calling thread stays on that CPU; -1: it goes where it wants. When that is refused it does so
+ * too, which costs contention and nothing else.
+ */
+void pin_thread(int cpu);
+
 /* CLOCK_REALTIME in seconds. */
 double now_realtime(void);
 

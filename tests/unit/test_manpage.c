@@ -15,6 +15,7 @@
 
 #include "capture.h"
 #include "config.h"
+#include "page.h"
 #include "util.h"
 
 #define PAGE_FILE DOCS_DIR "/bpfsoakd.8"
@@ -28,36 +29,6 @@ static __attribute__((noinline)) char *read_text(const char *file)
 
 	assert_int_equal(read_file(file, &text, NULL), 0);
 	return text;
-}
-
-/* The blocks of a section, which may begin with words of its own, are what print() prints. */
-static void compare_section(const char *file, const char *section, void (*print)(FILE *out))
-{
-	_cleanup_free_ char *page = read_text(file), *blocks = captured(print);
-	_cleanup_free_ char *head = format("\n.SH %s\n", section), *found = NULL;
-	char *begin, *end;
-
-	/* A change of font that lost its backslash is a form feed. */
-	assert_null(strchr(blocks, '\f'));
-	begin = strstr(page, head);
-	assert_non_null(begin);
-	end = strstr(begin + strlen(head), "\n.SH ");
-	assert_non_null(end);
-	begin = strstr(begin, "\n.TP\n");
-	assert_true(begin && begin < end);
-	begin++;
-	end++;
-	if (getenv("SOAK_UPDATE_DOCS")) {
-		_cleanup_free_ char *new =
-			format("%.*s%s%s", (int)(begin - page), page, blocks, end);
-
-		assert_int_equal(write_file_atomic(file, new, strlen(new)), 0);
-		return;
-	}
-	found = strndup(begin, (size_t)(end - begin));
-	assert_non_null(found);
-	if (strcmp(found, blocks))
-		fail_msg("%s is out of date: run this test with SOAK_UPDATE_DOCS=1", file);
 }
 
 static void test_options_are_those_of_the_table(void **state)

@@ -20,6 +20,7 @@
 
 #include "build_config.h"
 #include "capture.h"
+#include "page.h"
 #include "stats.h"
 #include "util.h"
 
@@ -27,7 +28,6 @@
 #define DOCS_FILE   DOCS_DIR "/metrics.md"
 #define TABLE_HEAD  "| Name | Type | Labels | Meaning |\n"
 #define PAGE_FILE   DOCS_DIR "/bpfsoakd-metrics.7"
-#define PAGE_HEAD   "\n.SH METRICS\n"
 
 /* What the issue asks for. */
 static const char *const required[] = {
@@ -518,35 +518,10 @@ static void test_document_has_the_reference(void **state)
 		fail_msg("docs/metrics.md is out of date: run this test with SOAK_UPDATE_DOCS=1");
 }
 
-/* METRICS may begin with words of its own; the blocks go to the next section. */
 static void test_page_has_the_reference(void **state)
 {
-	_cleanup_free_ char *blocks = captured(stats_print_troff);
-	_cleanup_free_ char *page = NULL, *found = NULL;
-	char *begin, *end;
-
 	(void)state;
-	assert_int_equal(read_file(PAGE_FILE, &page, NULL), 0);
-	begin = strstr(page, PAGE_HEAD);
-	assert_non_null(begin);
-	end = strstr(begin + strlen(PAGE_HEAD), "\n.SH ");
-	assert_non_null(end);
-	begin = strstr(begin, "\n.TP\n");
-	assert_true(begin && begin < end);
-	begin++;
-	end++;
-	if (getenv("SOAK_UPDATE_DOCS")) {
-		_cleanup_free_ char *new =
-			format("%.*s%s%s", (int)(begin - page), page, blocks, end);
-
-		assert_int_equal(write_file_atomic(PAGE_FILE, new, strlen(new)), 0);
-		return;
-	}
-	found = strndup(begin, (size_t)(end - begin));
-	assert_non_null(found);
-	if (strcmp(found, blocks))
-		fail_msg("docs/bpfsoakd-metrics.7 is out of date: run this test with "
-			 "SOAK_UPDATE_DOCS=1");
+	compare_section(PAGE_FILE, "METRICS", stats_print_troff);
 }
 
 /* Every write beyond 100 bytes fails, as on a full disk. */
