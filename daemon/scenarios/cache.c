@@ -19,7 +19,7 @@
 #include "rivals.h"
 
 #define MAPS	 ORDER_CACHE_MAPS
-#define BATCH	 2 /* maps made at once: each waits for a grace period */
+#define BATCH	 6 /* maps made at once: each waits for a grace period */
 #define OWNER_NS NSEC_PER_SEC
 #define MAP_NS	 (2 * NSEC_PER_SEC)
 #define TURNS	 8
