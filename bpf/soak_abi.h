@@ -496,7 +496,7 @@ struct soak_walk {
 	unsigned int tid;    /* daemon: thread that reads, as the kernel calls it; 0: nobody */
 	unsigned int create; /* daemon: put values where there are none */
 	unsigned int cookie; /* daemon: upper half of the cookies of these */
-	unsigned int pad;
+	unsigned int task;   /* daemon: whose alone, by struct soak_walked; 0: everybody's */
 	unsigned long long refused; /* BPF: values that could not be put there */
 };
 

@@ -88,6 +88,11 @@ static __always_inline void make_small(struct value_small *value, __u64 cookie)
 		value->body[i] = (cookie >> i * 8) + sizeof(value->head) + i;
 }
 
+static __always_inline bool creates_for(const struct soak_walk *walk, __u32 task)
+{
+	return walk->create && (!walk->task || walk->task == task);
+}
+
 #define WALK_OWNER(outer, owner, task_, fd_, seq, get)                                    \
 	({                                                                                \
 		struct soak_walked _walked = { .task = own_nr(task_), .fd = fd_ };        \
@@ -100,7 +105,7 @@ static __always_inline void make_small(struct value_small *value, __u64 cookie)
 			_map = bpf_map_lookup_elem(&outer, &_index);                      \
 		_walk = &walks[_index & (SOAK_WALKS - 1)];                                \
 		_value = _map ? get(_map, owner, NULL, 0) : NULL;                         \
-		if (_map && !_value && _walk->create) {                                   \
+		if (_map && !_value && creates_for(_walk, _walked.task)) {                \
 			make_small(&_new, (__u64)_walk->cookie << 32 | _walked.task);     \
 			_value = get(_map, owner, &_new, BPF_LOCAL_STORAGE_GET_F_CREATE); \
 			_walked.created = 1;                                              \

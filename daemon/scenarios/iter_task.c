@@ -61,7 +61,7 @@ static void change(struct scene *s, unsigned int i)
 
 static void drop(struct scene *s)
 {
-	walk_into(s->w, SOAK_TASK, -1, 0);
+	walk_into(s->w, SOAK_TASK, -1, 0, 0);
 	batch_drop(&s->batch, s->w->pool);
 }
 
@@ -168,7 +168,7 @@ static bool play(struct scene *s, struct partner *partner, struct rng *rng)
 	_cleanup_close_ int link = walk_link(s->w, WALK_TASKS, 0, process);
 	bool right;
 
-	if (link < 0 || walk_into(s->w, SOAK_TASK, s->batch.map, s->create))
+	if (link < 0 || walk_into(s->w, SOAK_TASK, s->batch.map, s->create, 0))
 		return false;
 	right = walk_in_peace(s, link, rng);
 	partner_ask(partner, disturb, s);

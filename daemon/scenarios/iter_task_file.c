@@ -77,7 +77,7 @@ static int hand_over(struct worker *w, struct scene *s, struct rng *rng)
 
 static void drop(struct scene *s)
 {
-	walk_into(s->w, SOAK_SK, -1, 0);
+	walk_into(s->w, SOAK_SK, -1, 0, 0);
 	batch_drop(&s->batch, s->w->pool);
 }
 
@@ -167,7 +167,8 @@ static bool play(struct scene *s, struct partner *partner, struct rng *rng)
 	_cleanup_close_ int link = walk_link(s->w, WALK_TASK_FILES, 0, process);
 	bool right;
 
-	if (link < 0 || walk_into(s->w, SOAK_SK, s->batch.map, s->create))
+	/* Others watch what their sockets are charged: accept_refused.c, storage_refused.c. */
+	if (link < 0 || walk_into(s->w, SOAK_SK, s->batch.map, s->create, s->crew.tids[0]))
 		return false;
 	right = walk_in_peace(s, link, rng);
 	partner_ask(partner, disturb, s);

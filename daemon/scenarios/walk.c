@@ -123,7 +123,7 @@ int walk_until(const bool *over, int link, size_t size, struct rng *rng,
 	return total;
 }
 
-int walk_into(struct worker *w, enum soak_kind kind, int map, uint32_t create)
+int walk_into(struct worker *w, enum soak_kind kind, int map, uint32_t create, pid_t task)
 {
 	const struct programs *programs = pool_programs(w->pool);
 	struct soak_walk *walk = programs_walk(programs, w->index);
@@ -142,6 +142,7 @@ int walk_into(struct worker *w, enum soak_kind kind, int map, uint32_t create)
 		return r;
 	walk->create = create != 0;
 	walk->cookie = create;
+	walk->task = (uint32_t)task;
 	walk->refused = 0;
 	__atomic_store_n(&walk->tid, tid, __ATOMIC_SEQ_CST);
 	return 0;

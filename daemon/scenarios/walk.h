@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "../programs.h"
 #include "../rng.h"
@@ -48,9 +49,10 @@ int walk_until(const bool *over, int link, size_t size, struct rng *rng,
 
 /*
  * Walks over tasks and files by this worker look into this map of the small shape, and where create
- * is not 0 put a value of a cookie with that upper half where there is none. map -1: nobody looks
- * any more, and any thread may say so. Waits for a grace period. Returns 0 or -errno.
+ * is not 0 put a value of a cookie with that upper half where there is none: of that task, or among
+ * its files, alone, unless it is 0. map -1: nobody looks any more, and any thread may say so. Waits
+ * for a grace period. Returns 0 or -errno.
  */
-int walk_into(struct worker *w, enum soak_kind kind, int map, uint32_t create);
+int walk_into(struct worker *w, enum soak_kind kind, int map, uint32_t create, pid_t task);
 
 #endif
