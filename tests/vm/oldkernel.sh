@@ -3,7 +3,7 @@
 #
 # "bpfsoakd check" tells the truth: on the newest kernel, on one from before the code under test,
 # and on this machine's own, where nothing is ever run. The old kernel is churned and judged without
-# injection, and has a bug that must be found, see docs/findings/005-fork-frees-parents-storage.md.
+# injection, and has bugs that must be found: 005 and 006 in docs/findings.
 # shellcheck source=tests/vm/lib/vm.sh
 . "$(dirname "$0")/lib/vm.sh"
 
@@ -65,22 +65,30 @@ old() {
 
 # What a bug does to a kernel is not for us to say: the guest may end of it. A kernel that has been
 # mended passes.
-old_forks() {
-	local results
-	VM_KERNEL=$OLD_SERIES VM_ENV=(LABEL=old RUNS=forks)
-	results=$(vm_boot forks check 600)
-	VM_RESULTS=$ROOT/build/vm/$SUITE/forks # that was set in a subshell
-	if [ ! -s "$VM_RESULTS/forks.code" ]; then
-		judge old-forks-known "$results" \
-			grep -aqE '(bpf_local_storage|bpf_selem|bpf_task_storage)_[a-z_]*\+' "$VM_RESULTS/console.log"
+old_bug() {
+	local name=$1
+	if [ ! -s "$VM_RESULTS/$name.code" ]; then
+		judge "old-$name-known" "the guest ended, and in something else" grep -aqE \
+			'(bpf_local_storage|bpf_selem|bpf_task_storage|bpf_sk_storage)_[a-z_]*\+' \
+			"$VM_RESULTS/console.log"
 		return
 	fi
-	[ -z "$results" ] || printf '%s\n' "$results"
-	report_is old-forks-refused "$VM_RESULTS/report.json" \
-		'r["scenarios"]["fork-refused"]["steps"] > 10'
-	report_is old-forks-found "$VM_RESULTS/report.json" 'r["verdict"] == "PASS"
+	report_is "old-$name-played" "$VM_RESULTS/$name/report.json" \
+		"r['scenarios']['$name']['steps'] > 10"
+	report_is "old-$name-found" "$VM_RESULTS/$name/report.json" 'r["verdict"] == "PASS"
 		or r["verdict"] == "FAIL" and r["violations_by_kind"]["value"] > 0'
-	say "old kernel, forks refused: $(tail -n 1 "$VM_RESULTS/forks.log")"
+	say "old kernel: $(grep -m 1 '^FAIL: ' "$VM_RESULTS/$name.log")"
+}
+
+old_bugs() {
+	local results
+	VM_KERNEL=$OLD_SERIES VM_ENV=(LABEL=old RUNS=bugs)
+	results=$(vm_boot bugs check 600)
+	VM_RESULTS=$ROOT/build/vm/$SUITE/bugs # that was set in a subshell
+	old_bug accept-refused
+	old_bug fork-refused
+	[ -s "$VM_RESULTS/fork-refused.code" ] || return 0
+	[ -z "$results" ] || printf '%s\n' "$results"
 }
 
 # Never "run" here: this kernel is other people's.
@@ -98,5 +106,5 @@ vm_begin
 vm_build build
 newest
 old
-old_forks
+old_bugs
 host
