@@ -17,6 +17,7 @@
 	(60 * NSEC_PER_MSEC) /* a worker's pause between two questions to the reader */
 #define WATCH_STEP_NS (250 * NSEC_PER_MSEC)
 #define WATCH_UPDATES 16
+#define SAID_MOST     20 /* bad values that a worker tells of in words */
 
 void worker_took_effect(struct worker *w)
 {
@@ -42,7 +43,9 @@ void worker_accuse(struct worker *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	text = vformat(fmt, ap);
 	va_end(ap);
-	log_error("worker %u: %s", w->index, text ? text : fmt);
+	if (w->bad_values < SAID_MOST)
+		log_error("worker %u: %s%s", w->index, text ? text : fmt,
+			  w->bad_values + 1 == SAID_MOST ? " (further ones are only counted)" : "");
 	if (!w->accused_ns) {
 		snprintf(w->accusation, sizeof(w->accusation), "worker %u: %s", w->index,
 			 text ? text : fmt);
