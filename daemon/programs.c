@@ -26,11 +26,11 @@
  * Both copies are skipped at once when two tasks were preempted in them on one CPU: 13 times in 5
  * million frees in an emulated guest that shared its cores with another; 11 in 640,000 with duels,
  * which keep a dozen threads more at it. Each was proven a free by a rebirth. They came in bursts,
- * since the two are away for a turn of all the others: up to 143 frees and 205 births in a run of
+ * since the two are away for a turn of all the others: up to 194 frees and 205 births in a run of
  * some seconds.
  */
 #define BIRTHS_PER_BURST      300
-#define FREES_PER_BURST	      200 /* with as many threads more */
+#define FREES_PER_BURST	      300 /* with as many threads more */
 #define FREES_PER_BLIND	      200000
 #define FREES_PER_BLIND_DUELS 10000
 #define BIRTHS_PER_BLIND      1000 /* a birth that was not seen proves nothing wrong either */
