@@ -184,15 +184,10 @@ static void *worker_main(void *arg)
 static int cpu_of_worker(unsigned int index)
 {
 	cpu_set_t set;
-	unsigned int nth;
 
 	if (sched_getaffinity(0, sizeof(set), &set) < 0 || !CPU_COUNT(&set))
 		return -1;
-	nth = index % (unsigned int)CPU_COUNT(&set);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set) && !nth--)
-			return cpu;
-	return -1;
+	return nth_cpu(&set, index);
 }
 
 static int worker_init(struct worker *w, struct churn *churn, unsigned int index)

@@ -280,15 +280,6 @@ static void sieve_round(enum owner_type type, struct owner_maker *maker, struct 
 		owner_kill(&owners[--n]);
 }
 
-/* The next one of the set after that; the first one after the last. The set is not empty. */
-static int next_cpu(const cpu_set_t *set, int cpu)
-{
-	do
-		cpu = (cpu + 1) % CPU_SETSIZE;
-	while (!CPU_ISSET(cpu, set));
-	return cpu;
-}
-
 /*
  * What a CPU has freed may stay with it, in a sheaf that waits to become full (struct
  * slub_percpu_sheaves, mm/slub.c), until that same CPU frees and allocates more.
@@ -299,7 +290,6 @@ void control_sieve(void)
 	struct rng rng = rng_for(2, 0, 0);
 	unsigned int rounds = SIEVE_ROUNDS;
 	cpu_set_t home;
-	int cpu = -1;
 
 	if (sched_getaffinity(0, sizeof(home), &home) < 0 || !CPU_COUNT(&home))
 		CPU_ZERO(&home);
@@ -307,7 +297,7 @@ void control_sieve(void)
 		rounds = MAX(rounds, 2 * (unsigned int)CPU_COUNT(&home));
 	for (unsigned int i = 0; i < rounds; i++) {
 		if (CPU_COUNT(&home))
-			pin_thread(cpu = next_cpu(&home, cpu));
+			pin_thread(nth_cpu(&home, i));
 		sieve_round(OWNER_UDP, &maker, &rng);
 		sieve_round(OWNER_THREAD, &maker, &rng);
 		sleep_ns(300 * NSEC_PER_MSEC);

@@ -75,16 +75,6 @@ struct perturb_stutter perturb_draw_stutter(uint64_t seed, uint64_t number)
 	return stutter;
 }
 
-static int nth_cpu(const cpu_set_t *cpus, unsigned int n)
-{
-	int cpu = 0;
-
-	n %= (unsigned int)CPU_COUNT(cpus);
-	for (;; cpu++)
-		if (CPU_ISSET(cpu, cpus) && !n--)
-			return cpu;
-}
-
 /* In turns: each worker goes to one other CPU; all may go everywhere but to one. */
 struct perturb_layout perturb_draw_layout(uint64_t seed, uint64_t number,
 					  struct perturb_layout before, const cpu_set_t *cpus)

@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +38,16 @@ void pin_thread(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	sched_setaffinity(0, sizeof(set), &set);
+}
+
+int nth_cpu(const cpu_set_t *cpus, unsigned int n)
+{
+	int cpu = 0;
+
+	n %= (unsigned int)CPU_COUNT(cpus);
+	for (;; cpu++)
+		if (CPU_ISSET(cpu, cpus) && !n--)
+			return cpu;
 }
 
 double now_realtime(void)

@@ -7,6 +7,7 @@
 #define SOAK_UTIL_H
 
 #include <dirent.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,6 +80,9 @@ void sleep_ns(uint64_t ns);
  * too, which costs contention and nothing else.
  */
 void pin_thread(int cpu);
+
+/* The nth of a set that is not empty, from 0 on; after the last comes the first again. */
+int nth_cpu(const cpu_set_t *cpus, unsigned int n);
 
 /* CLOCK_REALTIME in seconds. */
 double now_realtime(void);
