@@ -1087,16 +1087,14 @@ DESTROY_PROGRAM(b)
  * at exit: known by its address alone. Without preemption, since many come out of one rcu_barrier()
  * at once, and crowd past both copies.
  */
-#define MAP_FREE_WAYS 16
-
 static __always_inline struct soak_map_free *map_free_entry(__u32 pid, __u32 way)
 {
-	return &map_frees[(pid + way) & (SOAK_MAP_FREES - 1)];
+	return &map_frees[SOAK_MAP_FREE_PLACE(pid, way)];
 }
 
 static __always_inline struct soak_map_free *map_free_of(__u32 pid)
 {
-	for (__u32 way = 0; way < MAP_FREE_WAYS; way++) {
+	for (__u32 way = 0; way < SOAK_MAP_FREE_WAYS; way++) {
 		struct soak_map_free *entry = map_free_entry(pid, way);
 
 		if (entry->pid == pid)
@@ -1118,7 +1116,7 @@ static __always_inline void map_free_over(struct soak_map_free *entry)
 static __always_inline void map_free_begun(__u64 address, __u32 map_id, __u32 pid)
 {
 	inc(count()->map_frees);
-	for (__u32 way = 0; way < MAP_FREE_WAYS; way++) {
+	for (__u32 way = 0; way < SOAK_MAP_FREE_WAYS; way++) {
 		struct soak_map_free *entry = map_free_entry(pid, way);
 
 		if (entry->pid || __sync_val_compare_and_swap(&entry->pid, 0, pid))

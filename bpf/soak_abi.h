@@ -288,7 +288,7 @@ struct soak_fault {
 
 #define SOAK_FAULTS 262144
 
-/* A map_free() under way, near the place that its worker's pid has. */
+/* A map_free() under way, at one of the places that its worker's pid has. */
 struct soak_map_free {
 	unsigned long long map;	     /* address */
 	unsigned long long start_ns; /* 0: not under way, or not written yet */
@@ -296,12 +296,20 @@ struct soak_map_free {
 	unsigned int pid; /* of the kworker, as the kernel counts threads; 0: free entry */
 };
 
+/* Many times as many as are ever open, which are hundreds when a run ends. */
+#define SOAK_MAP_FREES_BITS 12
+#define SOAK_MAP_FREES	    (1u << SOAK_MAP_FREES_BITS)
+#define SOAK_MAP_FREE_WAYS  16
+#define SOAK_GONE	    4096 /* ids of maps that went last, by their low bits */
+
 /*
- * A power of two, and many times as many as are ever open, which are hundreds when a run ends: each
- * has its place among the few that lie next to its worker's pid.
+ * Workers come in rows, one pid after the other, and another row may begin where the pids have gone
+ * once round the table: as neighbours they would crowd each other out. Hence spread by Knuth's
+ * multiplicative hash.
  */
-#define SOAK_MAP_FREES 4096
-#define SOAK_GONE      4096 /* ids of maps that went last, by their low bits */
+#define SOAK_MAP_FREE_PLACE(pid, way)                                                \
+	((((unsigned int)(pid)*2654435761u >> (32 - SOAK_MAP_FREES_BITS)) + (way)) & \
+	 (SOAK_MAP_FREES - 1))
 
 /*
  * What was wrong with an object, and the object as it was at that moment: its slot may have another

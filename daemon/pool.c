@@ -23,10 +23,10 @@
 
 /*
  * Those that are closed without a new one to take their place, as at the end of a run, are more
- * than that; the programs follow SOAK_MAP_FREES at once, and a map that they do not follow is never
- * known to be freed.
+ * than that; the programs follow SOAK_MAP_FREES at once, if hashing lets them, and a map that they
+ * do not follow is never known to be freed.
  */
-#define FOLLOWED_MAX	 (SOAK_MAP_FREES - 16)
+#define FOLLOWED_MAX	 (SOAK_MAP_FREES / 4)
 #define FOLLOWED_WAIT_NS (10 * NSEC_PER_SEC)
 #define FOLLOWED_STEP_NS (5 * NSEC_PER_MSEC)
 

@@ -725,6 +725,29 @@ static void test_counters_are_read(void **state)
 	assert_int_equal(s.map_frees_blind, 6);
 }
 
+static bool takes_a_place(unsigned int pid)
+{
+	for (unsigned int way = 0; way < SOAK_MAP_FREE_WAYS; way++) {
+		struct soak_map_free *entry = &map_frees[SOAK_MAP_FREE_PLACE(pid, way)];
+
+		if (entry->pid)
+			continue;
+		entry->pid = pid;
+		return true;
+	}
+	return false;
+}
+
+/* As kworkers come: some hundred at once, and as many a table's length of pids later. */
+static void test_rows_of_workers_find_room(void **state)
+{
+	(void)state;
+	for (unsigned int row = 1; row <= 3; row++)
+		for (unsigned int i = 0; i < 300; i++)
+			assert_true(takes_a_place(row * SOAK_MAP_FREES + i));
+	memset(map_frees, 0, sizeof(map_frees));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -743,6 +766,7 @@ int main(void)
 		cmocka_unit_test_setup(test_tables_are_left_alone, start),
 		cmocka_unit_test_setup(test_forgotten_storages, start),
 		cmocka_unit_test_setup(test_counters_are_read, start),
+		cmocka_unit_test_setup(test_rows_of_workers_find_room, start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
