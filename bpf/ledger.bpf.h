@@ -647,6 +647,7 @@ static __always_inline void visit_enter(const struct bpf_local_storage_elem *sel
 /* What a frame tells, in one word, as a global function returns it. */
 #define TOLD_FOUND	   (1u << 31)
 #define TOLD_EXACT	   (1u << 30)
+#define TOLD_APPOINTED	   (1u << 29)
 #define TOLD_BUCKET(told)  ((told)&0xff)
 #define TOLD_STORAGE(told) ((told) >> 8 & 0xff)
 
@@ -667,7 +668,8 @@ __noinline __u32 read_frame(__u32 func, __u64 selem, __u32 map_free)
 			continue;
 		if (func == RQF_NOFAIL && (frame.selem != selem || frame.map_free != map_free))
 			continue;
-		return TOLD_FOUND | (frame.exact ? TOLD_EXACT : 0) | frame.result[RQF_BUCKET] |
+		return TOLD_FOUND | (frame.exact ? TOLD_EXACT : 0) |
+		       (frame.duel ? TOLD_APPOINTED : 0) | frame.result[RQF_BUCKET] |
 		       frame.result[RQF_STORAGE] << 8;
 	}
 	return 0;

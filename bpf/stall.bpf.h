@@ -218,6 +218,33 @@ static __always_inline bool lingers_at(const struct soak_slot *slot, bool map_fr
 	return bpf_get_prandom_u32() % (control.pin ? PLACES : PLACE_PINNED) == place;
 }
 
+/*
+ * A duel whose steps the module has arranged (inject/kmod/appointments.c): the sides are only to be
+ * at its beginning together, and go on at once.
+ */
+static __always_inline bool is_by_appointment(__u64 selem, bool map_free)
+{
+	return control.frames && (read_frame(RQF_NOFAIL, selem, map_free) & TOLD_APPOINTED);
+}
+
+static __always_inline void gather(const struct soak_slot *slot, __u64 selem,
+				   struct soak_plan *plan, __u64 cookie)
+{
+	const struct soak_visit *other = &slot->visit[SOAK_DESTROY];
+	struct linger linger = { .end = bpf_ktime_get_ns() + plan->rendezvous_ns,
+				 .other = other,
+				 .selem = selem };
+
+	/* Once: at map_free's second visit the other side is there, or will not come any more. */
+	if (other->visits || slot->visit[SOAK_MAP_FREE].visits)
+		return;
+	inc(count()->rendezvous);
+	plan->cookie = cookie; /* whose owner is to die now */
+	bpf_loop(1 << 20, linger_step, &linger, 0);
+	if (other->pid || other->visits)
+		inc(count()->rendezvous_met);
+}
+
 static __always_inline void duel(__u64 selem, bool map_free, __u32 place)
 {
 	struct soak_slot *slot = slot_of(selem);
@@ -231,7 +258,14 @@ static __always_inline void duel(__u64 selem, bool map_free, __u32 place)
 		return;
 	if (map_free)
 		plan_moves(plan, SOAK_PLAN_ARMED, SOAK_PLAN_WAITING);
-	if (plan->state != SOAK_PLAN_WAITING || !lingers_at(slot, map_free, place))
+	if (plan->state != SOAK_PLAN_WAITING)
+		return;
+	if (is_by_appointment(selem, map_free)) {
+		if (map_free && place == PLACE_ENTRY)
+			gather(slot, selem, plan, value.cookie);
+		return;
+	}
+	if (!lingers_at(slot, map_free, place))
 		return;
 	inc(count()->rendezvous);
 	if (!map_free) {

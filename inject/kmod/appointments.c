@@ -123,8 +123,9 @@ struct duel {
 
 static struct duel board[1 << BOARD_BITS];
 
-/* In vain: the other side did not come in time. */
-static atomic64_t kept[ARRAY_SIZE(appointments)], in_vain[ARRAY_SIZE(appointments)];
+/* Of each wait. In vain: the other side did not come in time. */
+static atomic64_t kept[ARRAY_SIZE(appointments)][WAITS_MAX];
+static atomic64_t in_vain[ARRAY_SIZE(appointments)][WAITS_MAX];
 
 static enum side side_of(const struct rqf_frame *frame)
 {
@@ -177,18 +178,19 @@ static void wait_for(const struct duel *duel, const struct appointment *appointm
 		     const struct wait *wait, const struct rqf_frame *frame, unsigned int us)
 {
 	const struct bpf_local_storage_elem *selem = (void *)frame->selem;
+	unsigned int which = appointment - appointments, nth = wait - appointment->waits;
 	u64 cookie = READ_ONCE(duel->cookie);
 
 	for (us = patience(wait, us); us; us--) {
 		if (is_met(duel, wait, selem)) {
-			atomic64_inc(&kept[appointment - appointments]);
+			atomic64_inc(&kept[which][nth]);
 			return;
 		}
 		if (READ_ONCE(duel->cookie) != cookie)
 			break;
 		udelay(1);
 	}
-	atomic64_inc(&in_vain[appointment - appointments]);
+	atomic64_inc(&in_vain[which][nth]);
 }
 
 static void keep(const struct duel *duel, const struct rqf_frame *frame, unsigned int us)
@@ -249,9 +251,20 @@ bool rqf_appointment_again(const struct rqf_frame *frame)
 	       duel->stage[MAP_FREE] < SECOND(ENTRY);
 }
 
+static void show_waits(struct seq_file *m, const struct appointment *appointment, const char *name,
+		       const atomic64_t *waits)
+{
+	seq_printf(m, " %s=", name);
+	for (unsigned int i = 0; i < WAITS_MAX && appointment->waits[i].stage; i++)
+		seq_printf(m, "%s%lld", i ? "," : "", atomic64_read(&waits[i]));
+}
+
 void rqf_appointments_show(struct seq_file *m)
 {
-	for (unsigned int i = 0; i < ARRAY_SIZE(appointments); i++)
-		seq_printf(m, "appointment_%s kept=%lld in_vain=%lld\n", appointments[i].name,
-			   atomic64_read(&kept[i]), atomic64_read(&in_vain[i]));
+	for (unsigned int i = 0; i < ARRAY_SIZE(appointments); i++) {
+		seq_printf(m, "appointment_%s", appointments[i].name);
+		show_waits(m, &appointments[i], "kept", kept[i]);
+		show_waits(m, &appointments[i], "in_vain", in_vain[i]);
+		seq_putc(m, '\n');
+	}
 }

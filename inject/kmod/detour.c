@@ -204,10 +204,10 @@ static int slowpath_hit(struct kprobe *kp, struct pt_regs *regs)
 NOKPROBE_SYMBOL(slowpath_hit);
 
 /* Without a post-handler the probe would become a jump, which ignores what we do to regs->ip. */
-static void no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
+void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags)
 {
 }
-NOKPROBE_SYMBOL(no_optimization);
+NOKPROBE_SYMBOL(rqf_no_optimization);
 
 /* What of a selem the steps of a visit change, one bit or a few for each. */
 static unsigned int progress_of(const struct bpf_local_storage_elem *selem)
@@ -395,7 +395,7 @@ NOKPROBE_SYMBOL(rqf_lock_passed);
 static struct kprobe slowpath = {
 	.symbol_name = "resilient_queued_spin_lock_slowpath",
 	.pre_handler = slowpath_hit,
-	.post_handler = no_optimization,
+	.post_handler = rqf_no_optimization,
 	.flags = KPROBE_FLAG_DISABLED,
 };
 

@@ -215,7 +215,6 @@ static bool is_exact(const struct call *call)
 	       test_bit(call->sites[RQF_STORAGE], &config->sites);
 }
 
-/* No further than this may the visit come before the other side is where it has to be. */
 static void frame_appoint(struct rqf_frame *frame, const struct call *call)
 {
 	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
@@ -224,7 +223,6 @@ static void frame_appoint(struct rqf_frame *frame, const struct call *call)
 	if (!config || !config->appointments || !config->forced || frame->role != RQF_ROLE_DUEL)
 		return;
 	frame->duel = rqf_appointment_make(cookie_of(call->selem), call->map_free);
-	rqf_appointment_keep(frame, RQF_AT_ENTRY, config->dwell);
 }
 
 static void frame_fill(struct rqf_frame *frame, const struct call *call)
@@ -279,6 +277,21 @@ int rqf_enter(struct kprobe *kp, struct pt_regs *regs)
 	return 0;
 }
 NOKPROBE_SYMBOL(rqf_enter);
+
+/* No further than this may the visit come before the other side is where it has to be. */
+int rqf_begun(struct kprobe *kp, struct pt_regs *regs)
+{
+	const struct rqf_config *config = rcu_dereference_sched(rqf_config);
+	const struct rqf_frame *frame;
+
+	if (!config || !config->appointments || rqf_in_interrupt(kp))
+		return 0;
+	frame = rqf_frame_find(RQF_NOFAIL);
+	if (frame && frame->duel && frame->selem == regs->di)
+		rqf_appointment_keep(frame, RQF_AT_ENTRY, config->dwell);
+	return 0;
+}
+NOKPROBE_SYMBOL(rqf_begun);
 
 enum rqf_lock rqf_frame_lock(const struct rqf_frame *frame, unsigned long lock)
 {

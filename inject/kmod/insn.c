@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Just enough of x86-64's instruction format (Intel SDM volume 2, chapter 2) to recognise the two
+ * Just enough of x86-64's instruction format (Intel SDM volume 2, chapter 2) to recognise the
  * instructions that are probed, and to tell which address they work on. Whether it stands at an
  * instruction's boundary is for register_kprobe() to say.
  */
@@ -46,8 +46,20 @@ static const u8 *decode_memory(const u8 *p, u8 rex, struct rqf_insn *ret)
 	return p;
 }
 
+/* Length of the opcode, 0: none of those. */
+static unsigned int decode_opcode(const u8 *p, bool *ret_cmpxchg, unsigned int *ret_immediate)
+{
+	*ret_cmpxchg = p[0] == 0x0f && p[1] == 0xb1;
+	*ret_immediate = p[0] == 0x83;
+	if (*ret_cmpxchg)
+		return 2;
+	/* or: 09 /r and 83 /1 ib; one function may have both, where its paths were merged */
+	return p[0] == 0x09 || (p[0] == 0x83 && (p[1] >> 3 & 7) == 1);
+}
+
 bool rqf_insn_decode(const u8 *text, struct rqf_insn *ret)
 {
+	unsigned int immediate, opcode;
 	const u8 *p = text;
 	u8 rex = 0;
 
@@ -58,14 +70,13 @@ bool rqf_insn_decode(const u8 *text, struct rqf_insn *ret)
 		rex = *p++;
 	if (rex & REX_W)
 		return false;
-	ret->is_cmpxchg = p[0] == 0x0f && p[1] == 0xb1;
-	/* 83 /1 ib */
-	if (!ret->is_cmpxchg && (p[0] != 0x83 || (p[1] >> 3 & 7) != 1))
+	opcode = decode_opcode(p, &ret->is_cmpxchg, &immediate);
+	if (!opcode)
 		return false;
-	p = decode_memory(p + (ret->is_cmpxchg ? 2 : 1), rex, ret);
+	p = decode_memory(p + opcode, rex, ret);
 	if (!p)
 		return false;
-	ret->length = p - text + !ret->is_cmpxchg;
+	ret->length = p - text + immediate;
 	return true;
 }
 

@@ -218,7 +218,7 @@ static int place_probes(const struct rqf_config *config)
 		return r;
 	r = rqf_detour_enable();
 	if (!r)
-		r = rqf_probes_enable(config->sites, config->forced);
+		r = rqf_probes_enable(config->sites, config->forced, config->appointments);
 	if (!r)
 		return 0;
 	pr_warn("probes cannot be placed: %d\n", r);

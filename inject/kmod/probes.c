@@ -12,6 +12,7 @@
 #include "rqf.h"
 
 #define CALL_OPCODE 0xe8
+#define JUMP_OPCODE 0xe9
 #define CALL_SIZE   5
 
 #define FUNCTION(id, name)                                  \
@@ -38,6 +39,18 @@ static const enum rqf_func func_of_site[RQF_SITE_NR] = {
 	[RQF_CLONE] = RQF_FUNC_ALLOC,	    [RQF_ALLOC] = RQF_FUNC_ALLOC,
 	[RQF_CACHE] = RQF_FUNC_CACHE,	    [RQF_LINK_MAP] = RQF_FUNC_LINK_MAP,
 };
+
+/*
+ * In nofail, behind what ftrace patches: fentry programs have run by then, among them the one that
+ * calls the other side to a duel, and nothing has been read yet. By int3 always, for
+ * rqf_in_interrupt().
+ */
+static struct kprobe begun = {
+	.pre_handler = rqf_begun,
+	.post_handler = rqf_no_optimization,
+	.flags = KPROBE_FLAG_DISABLED,
+};
+static bool begun_present;
 
 /* Registered and never enabled: only its address is wanted. */
 static struct kprobe clone = {
@@ -104,8 +117,12 @@ static void find_locks(struct rqf_function *function, unsigned long start, unsig
 	for (unsigned long at = start; at + sizeof(text) <= start + size; at++) {
 		struct rqf_insn *lock = &function->locks[function->n_locks];
 
-		if (function->n_locks == RQF_LOCKS_MAX)
+		if (function->n_locks == RQF_LOCKS_MAX) {
+			pr_notice(
+				"%s has more than %d such instructions: the others are not probed\n",
+				function->entry.symbol_name, RQF_LOCKS_MAX);
 			return;
+		}
 		if (copy_from_kernel_nofault(text, (void *)at, sizeof(text)) ||
 		    !rqf_insn_decode(text, lock))
 			continue;
@@ -155,6 +172,33 @@ static void look_at_clone(void)
 	n_clone_calls = find_calls(start, size, alloc_start, clone_calls);
 }
 
+static bool is_patched_by_ftrace(unsigned long address)
+{
+	static const u8 nop[CALL_SIZE] = { 0x0f, 0x1f, 0x44, 0x00, 0x00 };
+	u8 text[CALL_SIZE];
+
+	if (copy_from_kernel_nofault(text, (void *)address, sizeof(text)))
+		return false;
+	return !memcmp(text, nop, sizeof(nop)) || text[0] == CALL_OPCODE || text[0] == JUMP_OPCODE;
+}
+
+static void look_at_begin(void)
+{
+	const struct kprobe *entry = &functions[RQF_NOFAIL].entry;
+	unsigned long patched = (unsigned long)entry->addr;
+	int r = -ENOENT;
+
+	if (!functions[RQF_NOFAIL].present)
+		return;
+	if (is_patched_by_ftrace(patched)) {
+		begun.addr = (kprobe_opcode_t *)(patched + CALL_SIZE);
+		r = register_kprobe(&begun);
+	}
+	if (r)
+		pr_notice("no probe behind the entry of %s: %d\n", entry->symbol_name, r);
+	begun_present = !r;
+}
+
 int rqf_probes_init(void)
 {
 	for (unsigned int i = 0; i < RQF_FUNC_NR; i++) {
@@ -162,6 +206,7 @@ int rqf_probes_init(void)
 		if (functions[i].present)
 			look_at(&functions[i]);
 	}
+	look_at_begin();
 	look_at_clone();
 	if (functions[RQF_NOFAIL].n_calls)
 		return 0;
@@ -184,6 +229,10 @@ void rqf_probes_exit(void)
 {
 	if (clone_present)
 		unregister_kprobe(&clone);
+	clone_present = false;
+	if (begun_present)
+		unregister_kprobe(&begun);
+	begun_present = false;
 	for (unsigned int i = RQF_FUNC_NR; i--;)
 		forget(&functions[i]);
 }
@@ -228,7 +277,7 @@ static int enable_function(struct rqf_function *function, bool forced)
 	return r;
 }
 
-int rqf_probes_enable(unsigned long sites, bool forced)
+int rqf_probes_enable(unsigned long sites, bool forced, bool appointments)
 {
 	int site, r = 0;
 
@@ -236,9 +285,9 @@ int rqf_probes_enable(unsigned long sites, bool forced)
 	{
 		r = enable_function(&functions[func_of_site[site]], forced);
 		if (r)
-			break;
+			return r;
 	}
-	return r;
+	return appointments && begun_present ? enable_kprobe(&begun) : 0;
 }
 
 /* A probe that is not enabled does not mind. */
@@ -252,6 +301,8 @@ static void disable_function(struct rqf_function *function)
 
 void rqf_probes_disable(void)
 {
+	if (begun_present)
+		disable_kprobe(&begun);
 	for (unsigned int i = 0; i < RQF_FUNC_NR; i++)
 		disable_function(&functions[i]);
 }
@@ -281,7 +332,7 @@ NOKPROBE_SYMBOL(rqf_is_clone_call);
 
 u64 rqf_probes_missed(void)
 {
-	u64 missed = 0;
+	u64 missed = begun.nmissed;
 
 	for (unsigned int i = 0; i < RQF_FUNC_NR; i++) {
 		missed += functions[i].entry.nmissed;

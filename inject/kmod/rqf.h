@@ -89,7 +89,8 @@ void rqf_knobs_show(struct seq_file *m);
 
 /*
  * insn.c: "lock cmpxchg %reg, MEMORY" of 32 bits, as the fast path of rqspinlock has it, and, for
- * dwelling, that and "lock or $imm8, MEMORY" on the state word of a selem.
+ * dwelling, that and "lock or $imm8, MEMORY" or "lock or %reg, MEMORY" on the state word of a
+ * selem.
  */
 struct rqf_insn {
 	struct kprobe probe;
@@ -111,8 +112,8 @@ unsigned long rqf_insn_address(const struct rqf_insn *insn, const struct pt_regs
 #define RQF_INSN_MAX 11
 
 /* probes.c */
-#define RQF_CALLS_MAX 4 /* of the slow path in one function */
-#define RQF_LOCKS_MAX 8 /* such instructions in one function */
+#define RQF_CALLS_MAX 4	 /* of the slow path in one function */
+#define RQF_LOCKS_MAX 16 /* such instructions in one function; nofail was seen with 10 */
 
 struct rqf_function {
 	struct kprobe entry;
@@ -130,7 +131,7 @@ void rqf_probes_exit(void);
 /* 0, or -ENOENT after saying what this kernel lacks. */
 int rqf_probes_check(unsigned long sites, bool forced);
 /* Places what is not placed yet; on failure what it placed is taken away again. */
-int rqf_probes_enable(unsigned long sites, bool forced);
+int rqf_probes_enable(unsigned long sites, bool forced, bool appointments);
 void rqf_probes_disable(void);
 /* Of the function whose call to the slow path returns there, or -1. */
 int rqf_func_of_call(unsigned long return_address);
@@ -141,6 +142,7 @@ void rqf_probes_show(struct seq_file *m);
 /* frames.c */
 struct rqf_frame *rqf_frames(void);
 int rqf_enter(struct kprobe *kp, struct pt_regs *regs); /* pre-handler of every entry probe */
+int rqf_begun(struct kprobe *kp, struct pt_regs *regs); /* the same behind it, in a visit */
 /* Of the running call of func, NULL when it is not one of ours. */
 struct rqf_frame *rqf_frame_find(enum rqf_func func);
 /* Which of the frame's locks that is, RQF_LOCK_NR: none. */
@@ -172,6 +174,8 @@ void rqf_detour_exit(void);
 int rqf_detour_enable(void);
 void rqf_detour_disable(void);
 u64 rqf_detour_missed(void);
+/* A post-handler that does nothing, and so keeps a probe from becoming a jump. */
+void rqf_no_optimization(struct kprobe *kp, struct pt_regs *regs, unsigned long flags);
 const struct kprobe *rqf_slowpath_probe(void);
 int rqf_lock_hit(struct kprobe *kp, struct pt_regs *regs); /* at such an instruction */
 /* Post-handler, without which such a probe would be optimised into a jump. */

@@ -96,6 +96,10 @@ static const struct {
 	{ "lock orl $0xffffffff,(%rsp)", BYTES("\xf0\x83\x0c\x24\xff"), OR, SP, NO_INDEX, 0, 0 },
 	{ "lock orl $0x2,0x44(%r12,%r9,4)", BYTES("\xf0\x43\x83\x4c\x8c\x44\x02"), OR, R12, R9, 2,
 	  0x44 },
+	{ "lock or %ecx,(%rdi)", BYTES("\xf0\x09\x0f"), OR, DI, NO_INDEX, 0, 0 },
+	{ "lock or %eax,0x38(%rbx)", BYTES("\xf0\x09\x43\x38"), OR, BX, NO_INDEX, 0, 0x38 },
+	{ "lock or %r9d,0x44(%r12,%rax,4)", BYTES("\xf0\x45\x09\x4c\x84\x44"), OR, R12, AX, 2,
+	  0x44 },
 	{ "ds cmpxchg %ecx,(%rdi)", BYTES("\x3e\x0f\xb1\x0f"), CMPXCHG, DI, NO_INDEX, 0, 0 },
 	{ "ds cmpxchg %ecx,0x10(%r12)", BYTES("\x3e\x41\x0f\xb1\x4c\x24\x10"), CMPXCHG, R12,
 	  NO_INDEX, 0, 0x10 },
@@ -121,7 +125,10 @@ static const struct {
 	{ "lock orq $0x1,(%rdi)", BYTES("\xf0\x48\x83\x0f\x01") },
 	{ "lock orl $0x12345678,(%rdi)", BYTES("\xf0\x81\x0f\x78\x56\x34\x12") },
 	{ "lock orb $0x1,(%rdi)", BYTES("\xf0\x80\x0f\x01") },
-	{ "lock or %ecx,(%rdi)", BYTES("\xf0\x09\x0f") },
+	{ "lock or %cl,(%rdi)", BYTES("\xf0\x08\x0f") },
+	{ "lock or %rcx,(%rdi)", BYTES("\xf0\x48\x09\x0f") },
+	{ "lock or %ecx,%edi", BYTES("\xf0\x09\xcf") },
+	{ "lock add %ecx,(%rdi)", BYTES("\xf0\x01\x0f") },
 	{ "lock addl $0x1,(%rdi)", BYTES("\xf0\x83\x07\x01") },
 	{ "lock andl $0x1,(%rdi)", BYTES("\xf0\x83\x27\x01") },
 	{ "lock subl $0x1,(%rdi)", BYTES("\xf0\x83\x2f\x01") },
@@ -233,13 +240,13 @@ static void test_address(void **state)
 static void test_any_bytes(void **state)
 {
 	static const u8 starts[] = { 0xf0, 0x3e };
-	static const u8 opcodes[][2] = { { 0x0f, 0xb1 }, { 0x83, 0 } };
+	static const u8 opcodes[][2] = { { 0x0f, 0xb1 }, { 0x83, 0 }, { 0x09, 0 } };
 
 	(void)state;
-	for (unsigned int n = 0; n < 2u * 2 * 17 * 256 * 256; n++) {
-		const u8 *opcode = opcodes[n % 2];
-		u8 text[RQF_INSN_MAX] = { starts[n / 2 % 2] };
-		u8 rex = n / 4 % 17, modrm = n / 68 % 256, sib = n / 68 / 256;
+	for (unsigned int n = 0; n < 3u * 2 * 17 * 256 * 256; n++) {
+		const u8 *opcode = opcodes[n % 3];
+		u8 text[RQF_INSN_MAX] = { starts[n / 3 % 2] };
+		u8 rex = n / 6 % 17, modrm = n / 102 % 256, sib = n / 102 / 256;
 		size_t at = 1;
 		struct rqf_insn insn;
 
@@ -254,7 +261,7 @@ static void test_any_bytes(void **state)
 			continue;
 		assert_false(rex < 16 && (rex & 8));
 		assert_int_not_equal(modrm >> 6, 3);
-		assert_in_range(insn.length, at + !insn.is_cmpxchg, RQF_INSN_MAX - 1);
+		assert_in_range(insn.length, at + (opcode[0] == 0x83), RQF_INSN_MAX - 1);
 		assert_true(insn.base <= R15 && insn.index <= R15 && insn.scale <= 3);
 	}
 }
