@@ -593,6 +593,12 @@ struct soak_inspect {
 	struct soak_value value;
 };
 
+struct soak_free_memory {
+	unsigned long long address; /* in */
+	unsigned int free;	    /* out: the allocator has it; 0: nothing says so */
+	unsigned int pad;
+};
+
 #ifdef __cplusplus
 #error "C only"
 #endif

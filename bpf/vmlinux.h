@@ -175,6 +175,45 @@ struct rqspinlock_held {
 	int cnt;
 };
 
+/* mm/slub.c and mm/slab.h: where free objects lie. */
+struct list_head {
+	struct list_head *next;
+};
+
+struct slab_sheaf {
+	struct list_head barn_list;
+	unsigned int size;
+	void *objects[1];
+};
+
+struct slub_percpu_sheaves {
+	struct slab_sheaf *main;
+	struct slab_sheaf *spare;
+	struct slab_sheaf *rcu_free;
+};
+
+struct node_barn {
+	struct list_head sheaves_full;
+};
+
+struct kmem_cache_per_node_ptrs {
+	struct node_barn *barn;
+};
+
+struct kmem_cache_order_objects {
+	unsigned int x;
+};
+
+/* random, with CONFIG_SLAB_FREELIST_HARDENED: guard its use by bpf_core_field_exists(). */
+struct kmem_cache {
+	struct slub_percpu_sheaves *cpu_sheaves;
+	unsigned int size;
+	unsigned int offset;
+	struct kmem_cache_order_objects oo;
+	unsigned long random;
+	struct kmem_cache_per_node_ptrs per_node[1];
+};
+
 /* What iterators are given: net/core/bpf_sk_storage.c, kernel/bpf/task_iter.c. */
 struct bpf_iter_meta {
 	struct seq_file *seq;

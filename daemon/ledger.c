@@ -106,9 +106,9 @@ static bool is_kernel_address(uint64_t address)
 }
 
 /*
- * The memory is on a list of free objects: where such lists are encoded (CONFIG_SLAB_FREELIST_
- * HARDENED), their pointer in the middle of an object is no address, and of the smallest selems the
- * middle is smap, which only ever is an address or NULL.
+ * The memory is on a slab's list of free objects: where such lists are encoded
+ * (CONFIG_SLAB_FREELIST_ HARDENED), their pointer in the middle of an object is no address, and of
+ * the smallest selems the middle is smap, which only ever is an address or NULL.
  */
 static bool is_on_free_list(const struct soak_inspect *seen)
 {
@@ -162,6 +162,12 @@ enum judgement {
 	JUDGED_MISSED,	 /* it was freed, which our own view of it lacks: counted as a rebirth is */
 };
 
+/* Whatever was missed, its visits came to that. */
+static bool is_surely_freed(const struct model_end *end)
+{
+	return end->possible && end->freed && !(end->freed & MODEL_BY_NOBODY);
+}
+
 /*
  * A residual is a hole only if the model predicts this very residual from its visits. What locks
  * its neighbours failed does not matter: whether a selem is freed is decided by the visits of that
@@ -189,13 +195,15 @@ static enum judgement weigh_selem(const struct programs *programs, const struct 
 		end->reason = wrong ? wrong : "its state has both bits and nobody freed it";
 		return JUDGED_VIOLATION;
 	}
+	if (!history.unfinished && end->possible && end->freed == MODEL_BY_NOBODY)
+		return JUDGED_HOLE;
+	if (is_on_free_list(&seen) || programs_is_free(programs, slot->key))
+		return JUDGED_MISSED;
 	if (history.unfinished)
 		return JUDGED_DOUBTFUL;
-	if (end->possible && end->freed == MODEL_BY_NOBODY)
-		return JUDGED_HOLE;
-	if (is_on_free_list(&seen))
-		return JUDGED_MISSED;
-	if (was_freed_unseen(slot, &seen) || has_unseen_visit(slot, &seen))
+	if (was_freed_unseen(slot, &seen))
+		return is_surely_freed(end) ? JUDGED_MISSED : JUDGED_DOUBTFUL;
+	if (has_unseen_visit(slot, &seen))
 		return JUDGED_DOUBTFUL;
 	return end->possible && (end->freed & MODEL_BY_NOBODY) ? JUDGED_DOUBTFUL : JUDGED_VIOLATION;
 }
@@ -406,15 +414,15 @@ static enum judgement weigh_storage(const struct programs *programs,
 								    : JUDGED_HOLE;
 }
 
-/* The same as is_on_free_list(): the middle is the head of the list of its selems. */
-static bool is_storage_on_free_list(const struct programs *programs,
-				    const struct soak_storage *storage)
+/* As is_on_free_list(), where the middle is the head of the list of its selems; or in a sheaf. */
+static bool is_storage_free(const struct programs *programs, const struct soak_storage *storage)
 {
 	struct soak_inspect_storage seen;
 
-	if (programs_inspect_storage(programs, storage->key, &seen))
-		return false;
-	return seen.first && !is_kernel_address(seen.first);
+	if (!programs_inspect_storage(programs, storage->key, &seen) && seen.first &&
+	    !is_kernel_address(seen.first))
+		return true;
+	return programs_is_free(programs, storage->key);
 }
 
 static void judge_storage(const struct programs *programs, const struct soak_storage *storage,
@@ -433,7 +441,7 @@ static void judge_storage(const struct programs *programs, const struct soak_sto
 		ret->holes[HOLE_STORAGE][finding.kind]++;
 	} else {
 		(*unexplained)++;
-		if (is_storage_on_free_list(programs, storage)) {
+		if (is_storage_free(programs, storage)) {
 			ret->misses[MISS_REBORN]++;
 			return;
 		}

@@ -912,6 +912,13 @@ int programs_inspect_storage(const struct programs *p, uint64_t storage,
 	return ret->readable ? 0 : -EFAULT;
 }
 
+bool programs_is_free(const struct programs *p, uint64_t address)
+{
+	struct soak_free_memory memory = { .address = address };
+
+	return !inspect(p->skel->progs.look_whether_free, &memory, sizeof(memory)) && memory.free;
+}
+
 int programs_walk_program(const struct programs *p, enum walk_over over, unsigned int shape)
 {
 	const struct bpf_program *of_shape[SOAK_SHAPES] = {

@@ -204,4 +204,10 @@ int programs_inspect(const struct programs *programs, uint64_t selem, struct soa
 int programs_inspect_storage(const struct programs *programs, uint64_t storage,
 			     struct soak_inspect_storage *ret);
 
+/*
+ * Has the allocator got the memory back (bpf/slab.bpf.h)? False also where this kernel does not say
+ * so: before 6.13, which has no bpf_get_kmem_cache().
+ */
+bool programs_is_free(const struct programs *programs, uint64_t address);
+
 #endif
