@@ -652,8 +652,19 @@ static __always_inline void visit_enter(const struct bpf_local_storage_elem *sel
 #define TOLD_STORAGE(told) ((told) >> 8 & 0xff)
 
 /*
- * The frame of the call of func by this task, in whichever context it was last made; of a visit:
- * of that selem and side. A global function, so that the verifier looks at it once.
+ * A softirq has frames of its own, beside those of the task that it came upon. Both stay when the
+ * call is over, and tell of whatever object was at that address then.
+ */
+static __always_inline bool is_frame_of(const struct rqf_frame *frame, __u64 task, __u32 func)
+{
+	if (!&__preempt_count)
+		return (frame->key & ~RQF_SOFTIRQ) == RQF_KEY(task, func, 0);
+	return frame->key == RQF_KEY(task, func, preempt_count() & SOFTIRQ_SERVED);
+}
+
+/*
+ * The frame of this task's call of func; of a visit: of that selem and side. A global function, so
+ * that the verifier looks at it once.
  */
 __noinline __u32 read_frame(__u32 func, __u64 selem, __u32 map_free)
 {
@@ -664,7 +675,7 @@ __noinline __u32 read_frame(__u32 func, __u64 selem, __u32 map_free)
 	for (int i = 0; i < RQF_WAYS; i++) {
 		if (bpf_probe_read_kernel(&frame, sizeof(frame), (void *)(set + i * sizeof(frame))))
 			return 0;
-		if ((frame.key & ~RQF_SOFTIRQ) != RQF_KEY(task, func, 0))
+		if (!is_frame_of(&frame, task, func))
 			continue;
 		if (func == RQF_NOFAIL && (frame.selem != selem || frame.map_free != map_free))
 			continue;

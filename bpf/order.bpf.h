@@ -9,13 +9,6 @@
 #ifndef SOAK_ORDER_BPF_H
 #define SOAK_ORDER_BPF_H
 
-/*
- * include/linux/preempt.h: SOFTIRQ_OFFSET; HARDIRQ_MASK and NMI_MASK, which have moved up: where
- * they were there is now HARDIRQ_DISABLE_MASK, which is 0 where these programs run.
- */
-#define SOFTIRQ_SERVED 0x100
-#define IRQ_OR_NMI     0x1fff0000
-
 #ifndef ENOENT
 #define ENOENT 2
 #endif
@@ -35,14 +28,6 @@ struct {
 	__type(value, __u32);
 	__array(values, struct task_small);
 } order_tasks SEC(".maps");
-
-/* arch/x86/include/asm/preempt.h; where it is not, nobody is seen in an interrupt. */
-extern const unsigned long __preempt_count __ksym __weak;
-
-static __always_inline __u32 preempt_count(void)
-{
-	return &__preempt_count ? *(const __u32 *)bpf_this_cpu_ptr(&__preempt_count) : 0;
-}
 
 static __always_inline void note_context(struct soak_order *order)
 {
