@@ -38,9 +38,16 @@ static const uint64_t all_flags[] = {
 	1ULL << 32,
 };
 
+/* Of each kind of owner two maps: BPF_F_LOCK means something to one shape alone. */
+enum sort {
+	ANY_SHAPE,
+	WITH_LOCK,
+	SORTS,
+};
+
 struct state {
-	struct kept kept[KEPT_KINDS];
-	uint64_t map_until_ns[KEPT_KINDS];
+	struct kept kept[KEPT_KINDS][SORTS];
+	uint64_t map_until_ns[KEPT_KINDS][SORTS];
 };
 
 struct owner_of_flags {
@@ -65,16 +72,29 @@ int flags_expect(bool there, bool lockable, uint64_t flags)
 	return 0;
 }
 
-static bool renew_map(struct worker *w, struct state *s, enum soak_kind kind, struct rng *rng)
+static bool renew_map(struct worker *w, struct state *s, enum soak_kind kind, enum sort sort,
+		      struct rng *rng)
 {
-	struct kept *kept = &s->kept[kind];
+	unsigned int shapes = pool_shapes(w->pool), shape = rng_below(rng, shapes);
+	struct kept *kept = &s->kept[kind][sort];
 
 	kept_forget(kept);
-	if (kept->open && now_ns() < s->map_until_ns[kind])
+	if (kept->open && now_ns() < s->map_until_ns[kind][sort])
 		return true;
 	kept_close(w, kept);
-	s->map_until_ns[kind] = now_ns() + MAP_NS;
-	return !kept_open(w, kind, rng_below(rng, pool_shapes(w->pool)), kept);
+	if (sort == WITH_LOCK && shapes <= SOAK_SHAPE_FIELDS)
+		return false;
+	s->map_until_ns[kind][sort] = now_ns() + MAP_NS;
+	return !kept_open(w, kind, sort == WITH_LOCK ? SOAK_SHAPE_FIELDS : shape, kept);
+}
+
+static bool renew_maps(struct worker *w, struct state *s, enum soak_kind kind, struct rng *rng)
+{
+	unsigned int n = 0;
+
+	for (unsigned int sort = 0; sort < SORTS; sort++)
+		n += renew_map(w, s, kind, sort, rng);
+	return n;
 }
 
 /* bare: it has no storage, as far as that can be had. */
@@ -174,6 +194,21 @@ static bool try_all(struct worker *w, struct kept *kept, int key, struct rng *rn
 
 _Static_assert(ARRAY_SIZE(all_flags) == 11, "a prime number, so that any stride visits all");
 
+/* Either map may be the first that this owner has a value in. */
+static bool try_maps(struct worker *w, struct kept *kept, int key, struct rng *rng)
+{
+	unsigned int first = rng_below(rng, SORTS);
+	bool right = true;
+
+	for (unsigned int i = 0; i < SORTS; i++) {
+		struct kept *next = &kept[(first + i) % SORTS];
+
+		if (next->open)
+			right &= try_all(w, next, key, rng);
+	}
+	return right;
+}
+
 static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 {
 	enum soak_kind kind = rng_below(rng, KEPT_KINDS);
@@ -181,14 +216,14 @@ static enum scenario_result step(struct worker *w, void *state, struct rng *rng)
 	struct state *s = state;
 	struct owner_of_flags owner;
 
-	if (!renew_map(w, s, kind, rng))
+	if (!renew_maps(w, s, kind, rng))
 		return SCENARIO_NOTHING;
 	if (new_owner(w, kind, bare, &owner) < 0) {
 		bump(&w->errors, 1);
 		return SCENARIO_FAILED;
 	}
 	bump(&w->born[kind], 1);
-	right = try_all(w, &s->kept[kind], owner.key, rng);
+	right = try_maps(w, s->kept[kind], owner.key, rng);
 	end_owner(&owner);
 	worker_took_effect(w);
 	return right ? SCENARIO_EFFECT : SCENARIO_FAILED;
@@ -199,7 +234,8 @@ static void end(struct worker *w, void *state)
 	struct state *s = state;
 
 	for (unsigned int kind = 0; kind < KEPT_KINDS; kind++)
-		kept_close(w, &s->kept[kind]);
+		for (unsigned int sort = 0; sort < SORTS; sort++)
+			kept_close(w, &s->kept[kind][sort]);
 }
 
 const struct scenario scenario_flags = {
