@@ -3,8 +3,8 @@
  * All BPF programs, one object. The parts stand in headers of their own: fill writes storage,
  * ledger observes and never acts, order acts for a scenario on what is its own, refuse lets births
  * fail, walk is what iterators run, stall acts, and reads the ledger only to know whose visit it is
- * in; rendezvous lets two sides meet. What the daemon runs to look at the kernel while all is quiet:
- * held, slab.
+ * in; rendezvous lets two sides meet. What the daemon runs to look at the kernel while all is
+ * quiet: held, slab.
  */
 #include "vmlinux.h"
 
