@@ -123,6 +123,30 @@ static int remove_when_empty(const char *dir)
 	return 0;
 }
 
+/* "PID (NAME), ...": those of another daemon, or an owner of ours that does not die. */
+static void tell_who_stays(const char *dir)
+{
+	_cleanup_free_ char *path = format("%s/cgroup.procs", dir), *pids = NULL, *names = NULL;
+	char *rest = NULL;
+
+	if (!path || read_file(path, &pids, NULL) < 0)
+		return;
+	for (char *pid = strtok_r(pids, "\n", &rest); pid; pid = strtok_r(NULL, "\n", &rest)) {
+		_cleanup_free_ char *comm = format("/proc/%s/comm", pid), *name = NULL;
+		char *longer;
+
+		if (!comm || read_file(comm, &name, NULL) < 0)
+			continue;
+		name[strcspn(name, "\n")] = 0;
+		longer = format("%s%s%s (%s)", names ?: "", names ? ", " : "", pid, name);
+		if (!longer)
+			return;
+		free(names);
+		names = longer;
+	}
+	log_info("the cgroup %s stays, in use by %s", dir, names ?: "what was not seen any more");
+}
+
 void own_cgroup_leave(struct own_cgroup *cgroup)
 {
 	int r;
@@ -136,7 +160,9 @@ void own_cgroup_leave(struct own_cgroup *cgroup)
 	r = remove_when_empty(cgroup->dir);
 	if (!r || r == -ENOENT)
 		undo_forget_cgroup();
-	else if (r != -EBUSY)
+	else if (r == -EBUSY)
+		tell_who_stays(cgroup->dir);
+	else
 		log_warning("the cgroup %s stays: %s", cgroup->dir, strerror(-r));
 	forget(cgroup);
 }

@@ -13,21 +13,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "../crew.h"
 #include "../pool.h"
 #include "../util.h"
 #include "../worker.h"
 #include "deathbed.h"
+#include "family.h"
 
 #define PAUSE_NS    (80 * NSEC_PER_MSEC)
 #define EXEC_NS	    (1000 * NSEC_PER_MSEC)
 #define PATIENCE_MS 2000
-#define ORPHAN_S    10 /* what a child without a parent lives, if we cannot end it */
 #define STATUS	    42
 
 struct state {
@@ -185,59 +183,6 @@ static enum scenario_result play_crew(struct deathbed *bed, unsigned int which, 
 	return right ? SCENARIO_EFFECT : SCENARIO_FAILED;
 }
 
-/* In the room of a crew of one, which takes over its grandchild. */
-struct family {
-	uint32_t ready;
-	pid_t parent, child;
-};
-
-static _Noreturn void sleep_for_ever(void)
-{
-	for (;;)
-		pause();
-}
-
-/* In a copy of a copy of a threaded process, down to found_family(). */
-static _Noreturn void be_parent(struct family *family, pid_t keeper)
-{
-	pid_t child;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if ((pid_t)syscall(SYS_getppid) != keeper)
-		_exit(0);
-	child = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-	if (!child) {
-		/* It is to outlive its parent, but not us by much. */
-		alarm(ORPHAN_S);
-		sleep_for_ever();
-	}
-	family->child = child;
-	__atomic_store_n(&family->ready, 1, __ATOMIC_SEQ_CST);
-	sleep_for_ever();
-}
-
-static int found_family(void *room)
-{
-	struct timespec moment = { .tv_nsec = (long)NSEC_PER_MSEC };
-	pid_t keeper = (pid_t)syscall(SYS_getpid);
-	struct family *family = room;
-
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	/* Whoever dies is reaped at once. */
-	signal(SIGCHLD, SIG_IGN);
-	family->parent = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-	if (!family->parent)
-		be_parent(family, keeper);
-	if (family->parent < 0)
-		return -errno;
-	for (unsigned int i = 0; i < PATIENCE_MS / 2; i++) {
-		if (__atomic_load_n(&family->ready, __ATOMIC_SEQ_CST))
-			return family->child > 0 ? 0 : -EAGAIN;
-		nanosleep(&moment, NULL);
-	}
-	return -ETIMEDOUT;
-}
-
 static pid_t parent_of(pid_t pid)
 {
 	_cleanup_free_ char *path = format("/proc/%d/stat", pid), *text = NULL;
@@ -276,7 +221,7 @@ static bool play_family(struct deathbed *bed, const struct crew *keeper, int par
 
 static enum scenario_result play_orphan(struct deathbed *bed)
 {
-	struct crew_options options = { .tasks = 1, .begin = found_family };
+	struct crew_options options = { .tasks = 1, .begin = family_found };
 	_cleanup_close_ int parent = -1, child = -1;
 	const struct family *family;
 	struct crew keeper = { 0 };
