@@ -55,7 +55,8 @@ static unsigned int visits_of(unsigned int sites)
  * some fail for certain and others never; and such in which each duel has locks of its own that do.
  *
  * Ordinary visits and updates are so many that they would use up all errors that the rate allows,
- * and seldom both sides are at the same selem: most bursts are for the encounters alone.
+ * and seldom both sides are at the same selem: most bursts are for the encounters alone. Where only
+ * contended locks fail there are few, and whoever waits behind an encounter's holder is welcome.
  */
 static void draw_sites(struct rng *rng, unsigned int sites, bool rare, struct burst *ret)
 {
@@ -88,9 +89,10 @@ static void draw_sites(struct rng *rng, unsigned int sites, bool rare, struct bu
 		ret->sites = visits ? some_of(rng, visits) : sites;
 		ret->only_encounters = ret->certain = visits;
 		break;
-	default: /* who waits is to fail, wherever that is: there are few */
+	default: /* who waits is to fail, wherever that is */
 		ret->sites = visits ? visits : sites;
-		ret->only_encounters = ret->certain = visits;
+		ret->certain = visits;
+		ret->only_encounters = visits && rng_below(rng, 2);
 	}
 }
 
@@ -139,8 +141,8 @@ static bool stopping(const struct schedule *s)
 
 static int run_burst(struct schedule *s, const struct burst *burst)
 {
-	uint64_t end = now_ns() + burst->ns, now;
 	int r = s->ops->begin(s->backend, burst);
+	uint64_t end = now_ns() + burst->ns, now; /* to begin takes grace periods */
 
 	while (!r && !stopping(s) && (now = now_ns()) < end) {
 		sleep_ns(MIN(end - now, RENEW_NS));

@@ -113,6 +113,28 @@ static void test_certain_failures(void **state)
 	assert_int_equal(seen, 0xfffe);
 }
 
+/* Who waits behind a holder is failed, whether or not it is of an encounter. */
+static void test_rare(void **state)
+{
+	struct schedule_options rare = usual;
+	unsigned int certain = 0, open = 0;
+
+	(void)state;
+	rare.rare = true;
+	for (uint64_t number = 0; number < BURSTS; number++) {
+		struct burst burst = schedule_burst(&rare, number);
+
+		assert_in_range(burst.probability, 50, 100);
+		if (!burst.certain)
+			continue;
+		assert_int_equal(burst.sites & ~VISITS, 0);
+		certain++;
+		open += !burst.only_encounters;
+	}
+	assert_in_range(certain, BURSTS / 2, BURSTS * 3 / 4);
+	assert_in_range(open, BURSTS / 5, BURSTS / 3);
+}
+
 /* Of a duel's locks those that its appointment names are to fail, so all must be able to. */
 static void test_appointments(void **state)
 {
@@ -211,7 +233,8 @@ struct backend {
 	pthread_mutex_t mutex;
 	char calls[4096];
 	size_t n;
-	uint64_t next; /* number of the burst that is to come */
+	uint64_t next;	   /* number of the burst that is to come */
+	uint64_t begin_ns; /* what it takes to begin one */
 	bool in_order;
 	struct schedule_options options;
 	char fail_at;		 /* this call fails, ... */
@@ -237,6 +260,7 @@ static int fake_begin(void *backend, const struct burst *burst)
 	struct burst expected = schedule_burst(&b->options, b->next++);
 
 	b->in_order &= is_same(burst, &expected);
+	sleep_ns(b->begin_ns);
 	return note(b, 'b');
 }
 
@@ -329,6 +353,22 @@ static void test_thread_renews(void **state)
 	assert_true(b.in_order);
 }
 
+/* Knobs that take longer to turn than the burst is to last. */
+static void test_slow_to_begin(void **state)
+{
+	struct schedule *schedule;
+	struct backend b;
+
+	(void)state;
+	backend_init(&b, 300 * NSEC_PER_MSEC, 0);
+	b.begin_ns = 500 * NSEC_PER_MSEC;
+	assert_int_equal(schedule_start(&b.options, &with_renew, &b, &schedule), 0);
+	wait_for_calls(&b, 2);
+	schedule_stop(schedule);
+	assert_memory_equal(b.calls, "bn", 2);
+	expect_order(b.calls);
+}
+
 /* Within what a burst or a pause sleeps at a time. */
 static void stop_promptly(struct schedule *schedule)
 {
@@ -415,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_same_seed_same_bursts),
 		cmocka_unit_test(test_sites),
 		cmocka_unit_test(test_certain_failures),
+		cmocka_unit_test(test_rare),
 		cmocka_unit_test(test_appointments),
 		cmocka_unit_test(test_probability_and_length),
 		cmocka_unit_test(test_times),
@@ -422,6 +463,7 @@ int main(void)
 		cmocka_unit_test(test_odd_lengths),
 		cmocka_unit_test(test_thread_goes_through_bursts),
 		cmocka_unit_test(test_thread_renews),
+		cmocka_unit_test(test_slow_to_begin),
 		cmocka_unit_test(test_stop_is_prompt),
 		cmocka_unit_test(test_errors_end_it),
 	};
