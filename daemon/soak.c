@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/membarrier.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -18,8 +17,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 
 #include "churn.h"
@@ -32,7 +29,6 @@
 #include "kmsg.h"
 #include "ledger.h"
 #include "log.h"
-#include "map_ids.h"
 #include "notify.h"
 #include "own_cgroup.h"
 #include "own_netns.h"
@@ -52,6 +48,7 @@
 #include "series.h"
 #include "service.h"
 #include "snapshot.h"
+#include "soak_private.h"
 #include "stats.h"
 #include "util.h"
 #include "verdict.h"
@@ -67,232 +64,11 @@
 #define REARM_NS	 (5 * NSEC_PER_SEC)
 #define ROTATE_PAUSE_NS	 (50 * NSEC_PER_MSEC)
 #define SCAN_NS		 (10 * NSEC_PER_SEC)
-#define HELD_NS		 (2 * NSEC_PER_SEC)
 #define START_NS	 (600 * NSEC_PER_SEC) /* what the controls may take on a slow machine */
 #define HOLD_NS		 (60 * NSEC_PER_SEC)
 #define FILES_WANTED	 65536
-#define LAST_LOOKS	 8
-#define LAST_LOOK_MS	 400
-#define QUIESCE_MAX_NS	 (60 * NSEC_PER_SEC)
 #define LEAK_SHARE	 4 /* of MemAvailable at start */
 #define CONSOLE		 "/dev/console"
-
-struct soak {
-	const struct config *config;
-	struct config *live; /* the same, to be changed by a reload */
-	struct probe probe;
-	struct inject_options inject_options;
-	struct inject_set inject;
-	struct own_cgroup *own_cgroup;
-	bool own_netns;
-	struct perturb *perturb;
-	struct programs *programs;
-	struct places *places;
-	unsigned int kinds; /* of owners that there are: SOAK_KIND_BIT */
-	struct pool *pool;
-	struct churn *churn;
-	struct rendezvous *rendezvous; /* while threads run, NULL: none */
-	struct kmsg *kmsg;
-	struct findings *findings;
-	enum run_state state;
-	int epoll_fd, signal_fd, timer_fd;
-
-	uint64_t start_ns, end_ns, stats_ns, scan_ns, line_ns, rearm_ns;
-	double start_realtime, cpu_at_start;
-	uint64_t memory_at_start, leak_budget;
-	unsigned int signals;
-	bool over;   /* time, signal or a limit */
-	bool reload; /* asked for by SIGHUP */
-	bool budget_used;
-	struct windows windows;
-	uint64_t paused_ns, pause_begun_ns; /* 0: not paused */
-	uint64_t reloads[RELOAD_NR];
-	bool stats_failed;
-	bool marked; /* run.state says that we run */
-	bool stuck_reported;
-	bool reacted;	     /* to the first violation */
-	int joined_fd;	     /* eventfd: what may hang is behind us */
-	uint64_t churned_ns; /* how long the churn went on */
-	double churn_cpu_s;  /* what the books cost meanwhile */
-	uint64_t stats_errors, stuck, held, maps_left, kmemleaks, forgotten;
-	uint64_t map_frees_unended;
-	uint64_t slab_at_start;
-	struct mix mix; /* of scenarios, as this machine can play it */
-	struct reader *reader;
-	struct service service;
-	struct snapshot now, before;
-	struct series series;
-	enum oracle_state oracles[ORACLE_NR];
-};
-
-/* Figures. */
-
-static uint64_t meminfo(const char *key)
-{
-	_cleanup_free_ char *text = NULL;
-	const char *line;
-
-	if (read_file("/proc/meminfo", &text, NULL) < 0)
-		return 0;
-	line = strstr(text, key);
-	return line ? strtoull(line + strlen(key), NULL, 10) * 1024 : 0;
-}
-
-static uint64_t meminfo_available(void)
-{
-	return meminfo("MemAvailable:");
-}
-
-/* The daemon's own memory: everything resident except the ledger's tables. */
-static uint64_t resident_bytes(void)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/smaps", "re");
-	uint64_t total = 0, kib;
-	bool table = false;
-	char line[512];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strchr(line, '-') && strspn(line, "0123456789abcdef") > 4)
-			table = strstr(line, "anon_inode:bpf-map");
-		else if (!table && sscanf(line, "Rss: %" SCNu64, &kib) == 1)
-			total += kib * 1024;
-	}
-	return total;
-}
-
-static uint64_t count_fds(void)
-{
-	_cleanup_closedir_ DIR *dir = opendir("/proc/self/fd");
-	uint64_t n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	return n > 3 ? n - 3 : 0;
-}
-
-static double seconds(const struct timeval *tv)
-{
-	return (double)tv->tv_sec + (double)tv->tv_usec / 1e6;
-}
-
-/* Of the calling thread: the run loop keeps all books. */
-static double thread_cpu_seconds(void)
-{
-	struct rusage usage;
-
-	if (getrusage(RUSAGE_THREAD, &usage) < 0)
-		return 0;
-	return seconds(&usage.ru_utime) + seconds(&usage.ru_stime);
-}
-
-static void read_resources(struct soak *soak, struct snapshot *s)
-{
-	struct rusage usage;
-
-	s->mapped_bytes = programs_mapped_bytes(soak->programs);
-	if (!getrusage(RUSAGE_SELF, &usage)) {
-		s->cpu_user_s = seconds(&usage.ru_utime);
-		s->cpu_system_s = seconds(&usage.ru_stime);
-	}
-	s->bookkeeping_cpu_s = thread_cpu_seconds() - soak->cpu_at_start;
-}
-
-static void read_kmsg(struct soak *soak, struct snapshot *s)
-{
-	if (!soak->kmsg)
-		return;
-	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++) {
-		s->kmsg[class] = kmsg_count(soak->kmsg, class);
-		if (kmsg_class_is_violation(class))
-			s->violations[VIOLATION_KERNEL_LOG] += s->kmsg[class];
-	}
-	s->misses[MISS_KMSG] = kmsg_lost(soak->kmsg);
-}
-
-/* Outside of visits the module is the only one that sees all that it made to fail. */
-static void take_module_counts(struct snapshot *s)
-{
-	for (unsigned int kind = FAULT_CONTENDED; kind < FAULT_NR; kind++) {
-		for (unsigned int site = SOAK_SITE_UPDATE; site < SOAK_SITE_NR; site++) {
-			s->timeouts[kind][site] = s->module.timeouts[kind][site];
-			s->deadlocks[kind][site] = s->module.deadlocks[kind][site];
-		}
-	}
-}
-
-static void read_inject(struct soak *soak, struct snapshot *s)
-{
-	inject_set_names(&soak->inject, s->inject, sizeof(s->inject));
-	s->injecting = inject_set_injects(&soak->inject);
-	inject_set_read(&soak->inject, s);
-	if (s->module.present)
-		take_module_counts(s);
-	s->violations[VIOLATION_HELD] = soak->held;
-}
-
-/* Without bpf_selem_unlink_nofail() there is nowhere to meet. */
-static bool arranges_meetings(const struct soak *soak)
-{
-	return soak->config->rendezvous != RENDEZVOUS_OFF && soak->probe.nofail;
-}
-
-/* The figures that cost little: every tick. */
-static void take_snapshot(struct soak *soak)
-{
-	struct snapshot *s = &soak->now;
-
-	memset(s, 0, sizeof(*s));
-	snprintf(s->kernel_release, sizeof(s->kernel_release), "%s", soak->probe.release);
-	snprintf(s->cpu_model, sizeof(s->cpu_model), "%s", soak->probe.cpu_model);
-	s->seed = soak->config->seed;
-	s->start_realtime = soak->start_realtime;
-	s->update_realtime = now_realtime();
-	s->elapsed_ns = now_ns() - soak->start_ns;
-	s->paused_ns =
-		soak->paused_ns + (soak->pause_begun_ns ? now_ns() - soak->pause_begun_ns : 0);
-	memcpy(s->reloads, soak->reloads, sizeof(s->reloads));
-	snprintf(s->instance, sizeof(s->instance), "%s",
-		 soak->config->instance ? soak->config->instance : "");
-	s->leak_budget = soak->leak_budget;
-	s->stats_write_errors = soak->stats_errors;
-	s->violations[VIOLATION_STUCK] = soak->stuck;
-	s->map_frees_unended = soak->map_frees_unended;
-	s->violations[VIOLATION_MAP] = soak->maps_left;
-	s->violations[VIOLATION_KMEMLEAK] = soak->kmemleaks;
-	s->violations[VIOLATION_FORGOTTEN] = soak->forgotten;
-	s->maps_noted = map_ids_noted(pool_map_ids(soak->pool));
-	s->state = soak->state;
-	s->series = &soak->series;
-	findings_read(soak->findings, s);
-	memcpy(s->oracles, soak->oracles, sizeof(s->oracles));
-	ledger_read_counters(soak->programs, s);
-	s->own_netns = soak->own_netns;
-	s->own_cgroup = soak->own_cgroup;
-	perturb_read(soak->perturb, s);
-	if (soak->churn)
-		churn_read(soak->churn, s);
-	s->rendezvous = arranges_meetings(soak);
-	s->maps_created = pool_created(soak->pool);
-	s->maps_closed = pool_closed(soak->pool);
-	s->maps_outstanding = s->maps_closed > s->c.map_frees_done && soak->config->oracles
-				      ? s->maps_closed - s->c.map_frees_done
-				      : 0;
-	read_inject(soak, s);
-	read_kmsg(soak, s);
-	read_resources(soak, s);
-}
-
-/* All of them: before anything is written or decided. */
-static void take_whole_snapshot(struct soak *soak)
-{
-	take_snapshot(soak);
-	soak->now.rss_bytes = resident_bytes();
-	soak->now.open_fds = count_fds();
-	soak->now.slab_bytes = meminfo("SUnreclaim:");
-	soak->now.slab_growth = (int64_t)(soak->now.slab_bytes - soak->slab_at_start);
-	if (soak->config->oracles)
-		ledger_read_tables(soak->programs, &soak->now);
-}
 
 /* Where other users could put something else nothing is written. */
 
@@ -307,7 +83,7 @@ static int check_path(const char *key, const char *path, enum path_kind kind)
 	return -EINVAL;
 }
 
-static int check_paths(const struct config *config)
+int soak_check_paths(const struct config *config)
 {
 	int r = check_path("stats-file", config->stats_file, PATH_FILE);
 
@@ -372,7 +148,7 @@ static void watch_findings(struct soak *soak)
 	findings_read(soak->findings, &soak->now);
 }
 
-static void end_run(struct soak *soak, const char *why)
+void soak_end_run(struct soak *soak, const char *why)
 {
 	if (soak->over)
 		return;
@@ -386,7 +162,7 @@ static void end_run(struct soak *soak, const char *why)
 /* What we take for memory pressure is given back: it says nothing about leaks. */
 static bool memory_is_gone(const struct soak *soak)
 {
-	uint64_t available = meminfo_available();
+	uint64_t available = soak_memory_available();
 
 	return available && !perturb_takes_memory(soak->perturb) &&
 	       available + soak->leak_budget < soak->memory_at_start;
@@ -397,7 +173,7 @@ static void check_memory(struct soak *soak)
 	if (soak->now.leaked_bytes <= soak->leak_budget && !memory_is_gone(soak))
 		return;
 	soak->budget_used = true;
-	end_run(soak, "the leak budget is used up: ending the run with its verdict");
+	soak_end_run(soak, "the leak budget is used up: ending the run with its verdict");
 }
 
 static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
@@ -418,7 +194,7 @@ static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
 	findings_add(soak->findings, &finding);
 	/* More load on a kernel that is stuck finds nothing more, and may hide what is stuck. */
 	if (soak->config->on_violation != ON_VIOLATION_FREEZE || soak->state != RUN_CHURNING)
-		end_run(soak, "stuck: ending the run with its verdict");
+		soak_end_run(soak, "stuck: ending the run with its verdict");
 }
 
 /*
@@ -426,7 +202,7 @@ static void report_stuck(struct soak *soak, const char *what, uint64_t ns)
  * way, begun and ended so. That is a doubt, which the verdict names, and no violation. Seen on a
  * kernel with checkers: four ends of 2623, one beginning of 4730.
  */
-static void judge_map_frees(struct soak *soak, const char *what, uint64_t unended)
+void soak_judge_map_frees(struct soak *soak, const char *what, uint64_t unended)
 {
 	if (soak->now.map_free_oldest_ns && unended > soak->now.map_frees_blind)
 		report_stuck(soak, what, soak->now.map_free_oldest_ns);
@@ -440,8 +216,8 @@ static void check_liveness(struct soak *soak)
 	char name[64];
 
 	if (soak->now.map_free_oldest_ns > limit)
-		judge_map_frees(soak, "a map_free()",
-				ledger_map_frees_older(soak->programs, limit));
+		soak_judge_map_frees(soak, "a map_free()",
+				     ledger_map_frees_older(soak->programs, limit));
 	if (soak->now.destroy_oldest_ns > limit)
 		report_stuck(soak, "a destroy()", soak->now.destroy_oldest_ns);
 	for (unsigned int i = 0; i < soak->now.n_workers; i++) {
@@ -461,15 +237,12 @@ static void rearm_warnings(struct soak *soak)
 	kmsg_rearm_warn_once();
 }
 
-static void publish(struct soak *soak)
+void soak_publish(struct soak *soak)
 {
 	soak->stats_ns = now_ns() + soak->config->stats_interval_ns;
 	write_stats(soak);
 	write_report(soak);
 }
-
-static void freeze(struct soak *soak);
-static void keep_to_windows(struct soak *soak);
 
 static void react_to_violation(struct soak *soak)
 {
@@ -479,10 +252,10 @@ static void react_to_violation(struct soak *soak)
 		return;
 	soak->reacted = true;
 	if (what == ON_VIOLATION_STOP)
-		end_run(soak, "a violation: ending the run with its verdict "
-			      "(--on-violation=stop)");
+		soak_end_run(soak, "a violation: ending the run with its verdict "
+				   "(--on-violation=stop)");
 	else if (what == ON_VIOLATION_FREEZE)
-		freeze(soak);
+		soak_freeze(soak);
 }
 
 /* Nobody works while all is frozen, so nobody can be stuck, and only a signal ends it. */
@@ -496,7 +269,7 @@ static void check_limits(struct soak *soak, bool scanned)
 	}
 	rearm_warnings(soak);
 	if (soak->end_ns && now_ns() >= soak->end_ns)
-		end_run(soak, NULL);
+		soak_end_run(soak, NULL);
 }
 
 static void on_tick(struct soak *soak)
@@ -505,19 +278,19 @@ static void on_tick(struct soak *soak)
 	bool scanning = publishing || now_ns() >= soak->scan_ns;
 
 	if (scanning) {
-		take_whole_snapshot(soak);
+		soak_take_whole_snapshot(soak);
 		soak->scan_ns = now_ns() + SCAN_NS;
 	} else {
-		take_snapshot(soak);
+		soak_take_snapshot(soak);
 	}
 	watch_findings(soak);
 	series_take(&soak->series, &soak->now);
 	check_limits(soak, scanning);
 	show_progress(soak);
 	if (publishing)
-		publish(soak);
+		soak_publish(soak);
 	react_to_violation(soak);
-	keep_to_windows(soak);
+	soak_keep_to_windows(soak);
 	if (soak->state < RUN_JUDGING)
 		service_tick(&soak->service, &soak->now, soak->config->stuck_ns);
 }
@@ -529,7 +302,7 @@ static bool asks_for_reload(const struct soak *soak, const struct signalfd_sigin
 }
 
 /* The second signal leaves at once: the kernel drops links and maps with the process. */
-static void on_signal(struct soak *soak)
+void soak_on_signal(struct soak *soak)
 {
 	struct signalfd_siginfo info;
 
@@ -542,8 +315,9 @@ static void on_signal(struct soak *soak)
 	if (!soak->signals)
 		return;
 	if (soak->signals < 2) {
-		end_run(soak, "stopping: workers first, then the verdict (a second signal leaves "
-			      "at once)");
+		soak_end_run(soak,
+			     "stopping: workers first, then the verdict (a second signal leaves "
+			     "at once)");
 		return;
 	}
 	printf("bpfsoakd: end of run: INCONCLUSIVE second signal, left at once\n");
@@ -552,7 +326,7 @@ static void on_signal(struct soak *soak)
 }
 
 /* One turn of the loop, at most timeout_ms long. */
-static void turn(struct soak *soak, int timeout_ms)
+void soak_turn(struct soak *soak, int timeout_ms)
 {
 	struct epoll_event events[4];
 	int n = epoll_wait(soak->epoll_fd, events, ARRAY_SIZE(events), timeout_ms);
@@ -561,7 +335,7 @@ static void turn(struct soak *soak, int timeout_ms)
 		uint64_t expirations;
 
 		if (events[i].data.fd == soak->signal_fd)
-			on_signal(soak);
+			soak_on_signal(soak);
 		else if (events[i].data.fd != soak->timer_fd)
 			kmsg_read(soak->kmsg);
 		else if (read(soak->timer_fd, &expirations, sizeof(expirations)) > 0)
@@ -676,7 +450,7 @@ static void warn_of_faults(const struct soak *soak)
 			    "is predicted, and no bug of the kernel");
 }
 
-static void fill_inject_options(struct soak *soak)
+void soak_fill_inject_options(struct soak *soak)
 {
 	const struct config *config = soak->config;
 
@@ -695,7 +469,7 @@ static void fill_inject_options(struct soak *soak)
 	};
 }
 
-static unsigned int chosen_perturbations(const struct config *config)
+unsigned int soak_chosen_perturbations(const struct config *config)
 {
 	return (config->stutter ? PERTURB_BIT(PERTURB_STUTTER) : 0) |
 	       (config->shuffle ? PERTURB_BIT(PERTURB_SHUFFLE) : 0) |
@@ -721,7 +495,7 @@ static int choose_backends(struct soak *soak)
 	r = check_panic(soak);
 	if (r)
 		return r;
-	fill_inject_options(soak);
+	soak_fill_inject_options(soak);
 	warn_of_faults(soak);
 	return 0;
 }
@@ -767,7 +541,7 @@ static int load(struct soak *soak)
 		.ledger = soak->config->oracles,
 		.stall = inject_set_injects(&soak->inject),
 		.lsm = soak->probe.lsm_bpf,
-		.rendezvous = arranges_meetings(soak),
+		.rendezvous = soak_arranges_meetings(soak),
 	};
 	struct soak_control *control;
 	int r;
@@ -817,24 +591,6 @@ static void follow_what_is_seen(struct soak *soak)
 	if (soak->oracles[ORACLE_STORAGE] != ORACLE_ABSENT)
 		follow |= SOAK_FOLLOW_STORAGE;
 	programs_control(soak->programs)->follow = follow;
-}
-
-/* A program of ours reads the tables, or the module, where a kernel's BTF does not tell of them. */
-static int read_held(struct soak *soak, struct soak_held *ret)
-{
-	int r = programs_held(soak->programs, ret);
-
-	if (r) {
-		take_snapshot(soak);
-		if (!soak->now.module.present)
-			return r;
-		*ret = (struct soak_held){ .seen = 1,
-					   .cpus = (unsigned int)soak->now.module.held_cpus,
-					   .sum = (int)soak->now.module.held };
-	}
-	if (soak->config->test_lie == SOAK_LIE_HELD)
-		ret->cpus++;
-	return 0;
 }
 
 static _Noreturn void give_up(struct soak *soak);
@@ -905,7 +661,7 @@ static void prove_oracles(struct soak *soak)
 	if (!soak->config->oracles)
 		return;
 	run_controls(soak);
-	soak->oracles[ORACLE_HELD] = read_held(soak, &held) ? ORACLE_ABSENT : ORACLE_LIVE;
+	soak->oracles[ORACLE_HELD] = soak_read_held(soak, &held) ? ORACLE_ABSENT : ORACLE_LIVE;
 	soak->oracles[ORACLE_KMEMLEAK] = kmemleak_begin() ? ORACLE_ABSENT : ORACLE_LIVE;
 	follow_what_is_seen(soak);
 	for (unsigned int o = 0; o < ORACLE_NR; o++)
@@ -945,7 +701,7 @@ static void arm_test_hooks(struct soak *soak)
 }
 
 /* What is named and not possible is refused; of the default mix, what is possible is played. */
-static int read_mix(const struct config *config, struct mix *ret)
+int soak_read_mix(const struct config *config, struct mix *ret)
 {
 	_cleanup_free_ char *error = NULL;
 	const char *name, *why;
@@ -1005,7 +761,7 @@ static int start_rendezvous(struct soak *soak)
 		.all = config->rendezvous == RENDEZVOUS_ALL,
 	};
 
-	if (!arranges_meetings(soak))
+	if (!soak_arranges_meetings(soak))
 		return 0;
 	if (options.all)
 		log_warning("--rendezvous=all lets owners die while map_free() uncharges them: "
@@ -1013,8 +769,8 @@ static int start_rendezvous(struct soak *soak)
 	return rendezvous_start(&options, &soak->rendezvous);
 }
 
-/* What stop_threads() stops, however often. */
-static int start_threads(struct soak *soak)
+/* What soak_stop_threads() stops, however often. */
+int soak_start_threads(struct soak *soak)
 {
 	int r = pool_start(soak->pool, ROTATE_PAUSE_NS);
 
@@ -1025,7 +781,7 @@ static int start_threads(struct soak *soak)
 	return r ?: perturb_start(soak->perturb, soak->churn);
 }
 
-static void set_limits(struct soak *soak)
+void soak_set_limits(struct soak *soak)
 {
 	soak->end_ns = soak->config->duration_ns ? soak->start_ns + soak->config->duration_ns : 0;
 	soak->leak_budget = soak->config->leak_budget ? soak->config->leak_budget
@@ -1036,10 +792,8 @@ static void start_clocks(struct soak *soak)
 {
 	soak->start_ns = now_ns();
 	soak->start_realtime = now_realtime();
-	soak->cpu_at_start = thread_cpu_seconds();
-	soak->memory_at_start = meminfo_available();
-	soak->slab_at_start = meminfo("SUnreclaim:");
-	set_limits(soak);
+	soak_begin_figures(soak);
+	soak_set_limits(soak);
 }
 
 /* The mark of a run under way: whoever finds it later has found a run that died. */
@@ -1114,7 +868,7 @@ static void conclude(struct soak *soak)
  */
 static _Noreturn void give_up(struct soak *soak)
 {
-	take_whole_snapshot(soak);
+	soak_take_whole_snapshot(soak);
 	watch_findings(soak);
 	conclude(soak);
 	_exit(report_exit_code(soak->now.verdict));
@@ -1126,7 +880,7 @@ static void stop_churn(struct soak *soak)
 
 	churn_request_stop(soak->churn);
 	while (!churn_is_idle(soak->churn)) {
-		turn(soak, 100);
+		soak_turn(soak, 100);
 		if (now_ns() - begun < soak->config->stuck_ns)
 			continue;
 		report_stuck(soak, "a worker that was asked to stop", now_ns() - begun);
@@ -1149,14 +903,14 @@ static void *watch_joins(void *arg)
 		if (fds[0].revents)
 			return NULL;
 		if (fds[1].revents)
-			on_signal(soak);
+			soak_on_signal(soak);
 	}
 	report_stuck(soak, "a thread of the injection, the map rotation or the perturbation",
 		     soak->config->stuck_ns);
 	give_up(soak);
 }
 
-static void stop_threads(struct soak *soak)
+void soak_stop_threads(struct soak *soak)
 {
 	pthread_t watcher;
 	bool begun = begin_watch(soak, watch_joins, &watcher);
@@ -1169,408 +923,17 @@ static void stop_threads(struct soak *soak)
 	end_watch(soak, begun, watcher);
 }
 
-/* Windows and reloads. */
-
-static void read_windows(struct soak *soak)
-{
-	soak->windows.n = 0;
-	if (soak->config->window)
-		windows_parse(soak->config->window, &soak->windows);
-}
-
-static bool windows_are_open_now(const struct soak *soak)
-{
-	return windows_are_open(&soak->windows, (time_t)now_realtime());
-}
-
-static void begin_pause(struct soak *soak)
-{
-	log_notice("outside of the windows (--window=%s): pausing", soak->config->window);
-	soak->now.state = soak->state = RUN_PAUSED;
-	soak->pause_begun_ns = now_ns();
-}
-
-static void pause_run(struct soak *soak)
-{
-	churn_freeze(soak->churn);
-	stop_threads(soak);
-	begin_pause(soak);
-	publish(soak);
-}
-
-static void resume_run(struct soak *soak)
-{
-	int r = start_threads(soak);
-
-	if (r) {
-		log_error("cannot go on after a pause: %s", strerror(-r));
-		end_run(soak, "ending the run with its verdict");
-		return;
-	}
-	soak->paused_ns += now_ns() - soak->pause_begun_ns;
-	soak->pause_begun_ns = 0;
-	soak->now.state = soak->state = RUN_CHURNING;
-	churn_thaw(soak->churn);
-	log_notice("within a window again: going on");
-	publish(soak);
-}
-
-static void keep_to_windows(struct soak *soak)
-{
-	bool open = windows_are_open_now(soak);
-
-	if (soak->over || soak->stuck)
-		return;
-	if (soak->state == RUN_CHURNING && !open)
-		pause_run(soak);
-	else if (soak->state == RUN_PAUSED && open)
-		resume_run(soak);
-}
-
-static bool changes_injection(const struct inject_options *a, const struct inject_options *b)
-{
-	return a->stall_ns != b->stall_ns || a->pause_ns != b->pause_ns || a->rate != b->rate ||
-	       a->burst_ns != b->burst_ns || a->burst_pause_ns != b->burst_pause_ns;
-}
-
-/*
- * Rates are read when injection begins: it begins anew, with the burst that comes next. So do the
- * perturbations.
- */
-static void renew_threads(struct soak *soak)
-{
-	struct inject_options before = soak->inject_options;
-	int r;
-
-	if (soak->state == RUN_CHURNING)
-		stop_threads(soak);
-	fill_inject_options(soak);
-	soak->inject_options.programs = before.programs;
-	soak->inject_options.pool = before.pool;
-	r = perturb_choose(soak->perturb, chosen_perturbations(soak->config));
-	if (r)
-		log_error("not all perturbations are possible: %s", strerror(-r));
-	if (soak->state != RUN_CHURNING)
-		return;
-	r = start_threads(soak);
-	if (r) {
-		log_error("cannot go on after a reload: %s", strerror(-r));
-		end_run(soak, "ending the run with its verdict");
-	}
-}
-
-static void apply_reload(struct soak *soak, struct config *from, const struct mix *mix)
-{
-	struct inject_options before = soak->inject_options, after;
-	unsigned int perturbations = chosen_perturbations(soak->config);
-
-	config_adopt(soak->live, from);
-	set_limits(soak);
-	read_windows(soak);
-	churn_set_mix(soak->churn, mix);
-	soak->stats_failed = false;
-	after = before;
-	after.stall_ns = soak->config->stall_ns;
-	after.pause_ns = soak->config->stall_pause_ns;
-	after.rate = soak->config->inject_rate;
-	after.burst_ns = soak->config->inject_burst_ns;
-	after.burst_pause_ns = soak->config->inject_pause_ns;
-	if (changes_injection(&before, &after) ||
-	    perturbations != chosen_perturbations(soak->config))
-		renew_threads(soak);
-}
-
-/* All or nothing: what is wrong has been said when this returns an error. */
-static int try_reload(struct soak *soak, struct config *new, struct mix *ret_mix)
-{
-	int r = config_reload(soak->config, new);
-
-	r = r ?: check_paths(new);
-	r = r ?: read_mix(new, ret_mix);
-	return r ?: service_check_stuck(&soak->service, new->stuck_ns);
-}
-
-static void reload(struct soak *soak)
-{
-	_cleanup_(config_free) struct config new = { 0 };
-	struct mix mix;
-
-	soak->reload = false;
-	service_reloading();
-	if (try_reload(soak, &new, &mix) < 0) {
-		soak->reloads[RELOAD_REFUSED]++;
-		log_error("the new configuration is refused as a whole: the old one stays");
-	} else {
-		apply_reload(soak, &new, &mix);
-		soak->reloads[RELOAD_APPLIED]++;
-		log_notice("the new configuration is in effect");
-	}
-	take_whole_snapshot(soak);
-	publish(soak);
-	service_reloaded();
-}
-
-static void say_frozen(struct soak *soak)
-{
-	soak->now.state = soak->state = RUN_FROZEN;
-	log_warning("frozen after a violation: nothing is churned or injected any more, programs "
-		    "and maps stay loaded; SIGTERM or SIGINT ends the run with its verdict");
-	publish(soak);
-}
-
-/* Owners stay alive and maps open, for somebody with a debugger. */
-static void freeze(struct soak *soak)
-{
-	churn_freeze(soak->churn);
-	perturb_request_stop(soak->perturb);
-	if (soak->stuck)
-		log_warning("the injection is left as it is: its threads may be stuck as well");
-	else
-		stop_threads(soak);
-	say_frozen(soak);
-}
-
-/* A violation that only the judgement found: what the residuals are can still be looked at. */
-static void freeze_judged(struct soak *soak)
-{
-	struct pollfd fd = { .fd = soak->signal_fd, .events = POLLIN };
-
-	if (soak->config->on_violation != ON_VIOLATION_FREEZE || soak->reacted || soak->signals ||
-	    !snapshot_violations(&soak->now))
-		return;
-	say_frozen(soak);
-	/* A service manager would end what takes so long to stop. */
-	while (!soak->signals) {
-		service_hold("frozen after a violation that the judgement found", HOLD_NS);
-		if (poll(&fd, 1, HOLD_NS / 2 / NSEC_PER_MSEC) > 0)
-			on_signal(soak);
-	}
-}
-
-/* Until nothing is alive, or what is alive has not changed for a while. */
-static void quiesce(struct soak *soak)
-{
-	uint64_t patience = MAX(QUIESCE_MAX_NS, soak->config->stuck_ns);
-	uint64_t changed = now_ns(), freed = changed, last = UINT64_MAX, maps = UINT64_MAX;
-
-	if (!soak->config->oracles)
-		return;
-	/* Maps are freed one after the other, and there may be many: as long as some are. */
-	while (now_ns() - freed < patience) {
-		uint64_t alive;
-
-		turn(soak, 200);
-		take_snapshot(soak);
-		alive = snapshot_alive(&soak->now);
-		if (!alive && !soak->now.maps_outstanding)
-			return;
-		if (alive != last || soak->now.maps_outstanding)
-			changed = now_ns();
-		last = alive;
-		if (soak->now.maps_outstanding < maps)
-			freed = now_ns();
-		maps = soak->now.maps_outstanding;
-		if (now_ns() - changed > soak->config->settle_ns)
-			return;
-	}
-	take_whole_snapshot(soak);
-	if (soak->now.maps_outstanding)
-		judge_map_frees(soak, "a map_free() after the last owner died",
-				soak->now.maps_outstanding);
-}
-
-/*
- * A residual that its history does not predict may be a free that we missed: its memory then comes
- * back to life when enough others are born, and the ledger knows it for what it was.
- */
-static void sieve(struct soak *soak)
-{
-	log_info("residuals that their history does not predict: looking whether their memory is "
-		 "handed out again");
-	if (pool_refill(soak->pool) < 0)
-		return;
-	control_sieve();
-	pool_clear(soak->pool);
-	quiesce(soak);
-}
-
-/* How many residuals a trial finds that their history does not predict; *trial is overwritten. */
-static uint64_t try_to_judge(const struct soak *soak, struct snapshot *trial)
-{
-	*trial = soak->now;
-	return ledger_judge(soak->programs, false, NULL, trial);
-}
-
-/*
- * What was freed is in nobody's hands while a sheaf full of it waits for its grace period
- * (rcu_free_sheaf(), mm/slub.c), which the sieve may just have begun; on a busy machine that takes.
- * A leak can wait, too.
- */
-static void let_frees_end(struct soak *soak, struct snapshot *trial)
-{
-	for (unsigned int i = 0; i < LAST_LOOKS; i++) {
-		try_to_judge(soak, trial);
-		if (!trial->violations[VIOLATION_SELEM_LEAK] &&
-		    !trial->violations[VIOLATION_STORAGE_LEAK])
-			return;
-		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* synchronize_rcu() */
-		turn(soak, LAST_LOOK_MS);
-	}
-}
-
-static void judge(struct soak *soak)
-{
-	_cleanup_free_ struct snapshot *trial = NULL;
-
-	if (!soak->config->oracles)
-		return;
-	trial = malloc(sizeof(*trial));
-	if (trial && try_to_judge(soak, trial)) {
-		sieve(soak);
-		let_frees_end(soak, trial);
-	}
-	take_whole_snapshot(soak);
-	ledger_judge(soak->programs, true, soak->findings, &soak->now);
-}
-
-/*
- * Every acquisition that was failed must have given back its entry in the table of held locks
- * (rqspinlock_held_locks): with the churn over, the counts of all CPUs come to 0.
- */
-static void check_held(struct soak *soak)
-{
-	uint64_t deadline = now_ns() + HELD_NS;
-	struct soak_held held;
-
-	if (soak->oracles[ORACLE_HELD] != ORACLE_LIVE)
-		return;
-	do {
-		read_held(soak, &held);
-		if (!held.cpus)
-			return;
-		turn(soak, 20);
-	} while (now_ns() < deadline);
-	soak->held = held.cpus;
-	log_error("VIOLATION, held: the counts of held rqspinlocks add up to %d with nothing held",
-		  held.sum);
-}
-
-/* All are closed and freed by now: what is left has a reference that nobody gives back. */
-static void check_maps(struct soak *soak)
-{
-	uint32_t id = 0;
-
-	if (soak->oracles[ORACLE_MAPS] != ORACLE_LIVE)
-		return;
-	soak->maps_left = map_ids_left(pool_map_ids(soak->pool), &id);
-	if (soak->maps_left)
-		log_error("VIOLATION, map: %" PRIu64 " maps of ours are still there, %" PRIu32
-			  " among them",
-			  soak->maps_left, id);
-}
-
-static bool is_residual(uint64_t address, void *context)
-{
-	const struct soak *soak = context;
-
-	return ledger_is_alive(soak->programs, address);
-}
-
-static void check_kmemleak(struct soak *soak)
-{
-	_cleanup_free_ char *text = NULL;
-	uint64_t first = 0;
-	int r;
-
-	if (soak->oracles[ORACLE_KMEMLEAK] != ORACLE_LIVE)
-		return;
-	r = kmemleak_end(&text);
-	if (r < 0) {
-		log_warning("kmemleak has stopped working: %s", strerror(-r));
-		soak->oracles[ORACLE_KMEMLEAK] = ORACLE_BLIND;
-		return;
-	}
-	soak->kmemleaks = kmemleak_count(text, is_residual, soak, &first);
-	if (soak->kmemleaks)
-		log_error(
-			"VIOLATION, kmemleak: %" PRIu64
-			" objects of local storage that nothing points to, the first at %#" PRIx64,
-			soak->kmemleaks, first);
-}
-
-/* Owners that live on: what is left of their storage proves nothing. */
-static void blind_to_cgroups(struct soak *soak, const char *why)
-{
-	log_warning("%s: neither their storage nor any bpf_local_storage is judged", why);
-	if (soak->oracles[ORACLE_LEDGER_CGROUP] == ORACLE_LIVE)
-		soak->oracles[ORACLE_LEDGER_CGROUP] = ORACLE_BLIND;
-	if (soak->oracles[ORACLE_STORAGE] == ORACLE_LIVE)
-		soak->oracles[ORACLE_STORAGE] = ORACLE_BLIND;
-}
-
-/* All are removed by now, if nobody put a process into one; and they die some time after that. */
-static void await_cgroups(struct soak *soak)
-{
-	uint64_t deadline = now_ns() + soak->config->stuck_ns;
-
-	if (places_sweep(soak->places))
-		blind_to_cgroups(soak, "cgroups of ours cannot be removed");
-	while (places_dying(soak->places) && now_ns() < deadline)
-		turn(soak, 200);
-}
-
-/*
- * destroy() must have come for the storage of every owner that is dead, and by now all are. Before
- * the maps go: map_free() would free what was forgotten, and nothing would be left to see.
- */
-static void check_forgotten(struct soak *soak)
-{
-	_cleanup_close_ int lie = -1;
-	uint64_t deadline = now_ns() + soak->config->stuck_ns;
-
-	if (soak->oracles[ORACLE_STORAGE] != ORACLE_LIVE ||
-	    soak->oracles[ORACLE_VISITS] != ORACLE_LIVE)
-		return;
-	if (soak->config->test_lie == SOAK_LIE_FORGOTTEN)
-		lie = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	while ((soak->forgotten = ledger_forgotten(soak->programs, SOAK_KINDS_ALL)) &&
-	       now_ns() < deadline)
-		turn(soak, 200);
-	/* Something else of the kernel may hold on to a cgroup for long. */
-	if (ledger_undestroyed(soak->programs, SOAK_KIND_BIT(SOAK_CGROUP)) &&
-	    places_dying(soak->places)) {
-		blind_to_cgroups(soak, "the kernel does not let go of cgroups that were removed");
-		soak->forgotten = ledger_forgotten(soak->programs,
-						   SOAK_KINDS_ALL & ~SOAK_KIND_BIT(SOAK_CGROUP));
-	}
-	if (soak->forgotten)
-		log_error("VIOLATION, forgotten: %" PRIu64
-			  " storages of dead owners were not destroyed within %" PRIu64 " s",
-			  soak->forgotten, (uint64_t)(soak->config->stuck_ns / NSEC_PER_SEC));
-}
-
 static void wind_down(struct soak *soak)
 {
 	soak->state = RUN_JUDGING;
 	service_stopping("winding down: workers first, then the verdict");
 	if (soak->stuck)
 		give_up(soak);
-	stop_threads(soak);
+	soak_stop_threads(soak);
 	stop_churn(soak);
-	await_cgroups(soak);
-	take_whole_snapshot(soak);
-	quiesce(soak);
-	check_forgotten(soak);
-	pool_clear(soak->pool);
-	quiesce(soak);
-	turn(soak, 0);
-	check_held(soak);
-	check_maps(soak);
-	check_kmemleak(soak);
-	take_whole_snapshot(soak);
-	judge(soak);
+	soak_judge(soak);
 	watch_findings(soak);
-	freeze_judged(soak);
+	soak_freeze_judged(soak);
 }
 
 static void tear_down(struct soak *soak)
@@ -1612,7 +975,7 @@ static int set_up(struct soak *soak)
 	if (r)
 		return r;
 	start_clocks(soak);
-	take_whole_snapshot(soak);
+	soak_take_whole_snapshot(soak);
 	prove_oracles(soak);
 	arm_test_hooks(soak);
 	return 0;
@@ -1623,18 +986,18 @@ static int churn_until_over(struct soak *soak)
 	int r;
 
 	start_clocks(soak);
-	read_windows(soak);
-	if (!windows_are_open_now(soak))
-		begin_pause(soak);
+	soak_read_windows(soak);
+	if (!soak_windows_are_open(soak))
+		soak_begin_pause(soak);
 	r = start_churn(soak);
 	if (!r && soak->state != RUN_PAUSED)
-		r = start_threads(soak);
+		r = soak_start_threads(soak);
 	if (r)
 		return r;
 	while (!soak->over) {
-		turn(soak, -1);
+		soak_turn(soak, -1);
 		if (__atomic_load_n(&soak->reload, __ATOMIC_RELAXED) && !soak->over)
-			reload(soak);
+			soak_reload(soak);
 	}
 	return 0;
 }
@@ -1681,7 +1044,8 @@ static void stand_apart(struct soak *soak)
 /* Before there is load, and before there are threads and maps that a child would inherit. */
 static int prepare(struct soak *soak)
 {
-	int r = perturb_new(soak->config->seed, chosen_perturbations(soak->config), &soak->perturb);
+	int r = perturb_new(soak->config->seed, soak_chosen_perturbations(soak->config),
+			    &soak->perturb);
 
 	return r ?: inject_set_prepare(&soak->inject, &soak->inject_options);
 }
@@ -1692,13 +1056,13 @@ static int run(struct soak *soak)
 	int r;
 
 	if (service_init(&soak->service, soak->config->stuck_ns) < 0 ||
-	    check_paths(soak->config) < 0)
+	    soak_check_paths(soak->config) < 0)
 		return EXIT_USAGE;
 	if (!wait_for_turn(soak)) {
 		printf("bpfsoakd: end of run: INCONCLUSIVE stopped before it began\n");
 		return EXIT_INCONCLUSIVE;
 	}
-	if (read_mix(soak->config, &soak->mix) < 0)
+	if (soak_read_mix(soak->config, &soak->mix) < 0)
 		return EXIT_UNSUPPORTED;
 	r = choose_backends(soak);
 	if (r)
@@ -1723,7 +1087,7 @@ static int run(struct soak *soak)
 		return EXIT_INTERNAL;
 	}
 	soak->churned_ns = now_ns() - soak->start_ns;
-	soak->churn_cpu_s = thread_cpu_seconds() - soak->cpu_at_start;
+	soak->churn_cpu_s = soak_bookkeeping_seconds(soak);
 	wind_down(soak);
 	conclude(soak);
 	return report_exit_code(soak->now.verdict);
