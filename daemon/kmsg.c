@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "pressure.h"
@@ -18,7 +19,8 @@
 #define REPORTS_MAX	 32
 #define REPORT_TEXT_MAX	 (32u << 10)
 #define PREFACE_MAX	 2048
-#define RECORD_MAX	 16384	    /* the kernel's own limit was 8192, and is 2048 today */
+#define RECORD_MAX	 16384 /* the kernel's own limit was 8192, and is 2048 today */
+#define REPLAY_MAX	 (16 * 65536)
 #define RECORDS_PER_READ 65536	    /* a log that never ends must not keep the run loop */
 #define REPORT_PAUSE_US	 1000000ULL /* a line so much later belongs to nothing before it */
 #define SETTLE_US	 (5 * REPORT_PAUSE_US) /* an OOM report says by then who was killed */
@@ -328,6 +330,8 @@ struct current {
 
 struct kmsg {
 	int fd;
+	uint64_t since_us; /* what is older is nobody's */
+	FILE *copy;	   /* NULL: none */
 	bool have_seq;
 	uint64_t next_seq;
 	bool overrun; /* EPIPE was seen, its size is known with the next record */
@@ -705,6 +709,11 @@ int kmsg_feed_record(struct kmsg *kmsg, const char *data, size_t len)
 		add_lost(kmsg, 1); /* not understood is not read */
 		return 0;
 	}
+	if (record.time_us < kmsg->since_us)
+		return 0;
+	if (kmsg->copy)
+		fprintf(kmsg->copy, "[%5" PRIu64 ".%06" PRIu64 "] %s\n", record.time_us / 1000000,
+			record.time_us % 1000000, record.text);
 	count_lost(kmsg, &record);
 	if (!is_from_kernel(&record)) {
 		kmsg->counts[KMSG_BENIGN]++;
@@ -721,7 +730,7 @@ int kmsg_feed_record(struct kmsg *kmsg, const char *data, size_t len)
 
 /* The device ---------------------------------------------------------------------------------- */
 
-int kmsg_new(const char *path, struct kmsg **ret)
+static int open_log(const char *path, int whence, struct kmsg **ret)
 {
 	_cleanup_close_ int fd = -1;
 	struct kmsg *kmsg;
@@ -729,7 +738,7 @@ int kmsg_new(const char *path, struct kmsg **ret)
 	fd = open(path ? path : DEVICE, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (lseek(fd, 0, SEEK_END) < 0)
+	if (lseek(fd, 0, whence) < 0)
 		return -errno;
 	kmsg = calloc(1, sizeof(*kmsg));
 	if (!kmsg)
@@ -737,6 +746,11 @@ int kmsg_new(const char *path, struct kmsg **ret)
 	kmsg->fd = TAKE_FD(fd);
 	*ret = kmsg;
 	return 0;
+}
+
+int kmsg_new(const char *path, struct kmsg **ret)
+{
+	return open_log(path, SEEK_END, ret);
 }
 
 void kmsg_free(struct kmsg *kmsg)
@@ -754,33 +768,57 @@ int kmsg_fd(const struct kmsg *kmsg)
 	return kmsg->fd;
 }
 
+/* Returns 1 when there may be more, 0 when there is none now, or -errno. */
+static int read_record(struct kmsg *kmsg, int *reports)
+{
+	ssize_t n = read(kmsg->fd, kmsg->read_buffer, sizeof(kmsg->read_buffer));
+
+	if (!n || (n < 0 && errno == EAGAIN))
+		return 0;
+	if (n > 0) {
+		*reports += kmsg_feed_record(kmsg, kmsg->read_buffer, (size_t)n);
+		return 1;
+	}
+	switch (errno) {
+	case EINTR:
+		return 1;
+	case EPIPE:
+	case EINVAL: /* longer than our buffer: the kernel has skipped it */
+		kmsg->overrun = true;
+		return 1;
+	default:
+		return -errno;
+	}
+}
+
 int kmsg_read(struct kmsg *kmsg)
 {
-	int reports = 0;
+	int reports = 0, r = 1;
 
-	for (unsigned int i = 0; i < RECORDS_PER_READ; i++) {
-		ssize_t n = read(kmsg->fd, kmsg->read_buffer, sizeof(kmsg->read_buffer));
+	for (unsigned int i = 0; r > 0 && i < RECORDS_PER_READ; i++)
+		r = read_record(kmsg, &reports);
+	return r < 0 ? r : reports;
+}
 
-		if (!n || (n < 0 && errno == EAGAIN))
-			break;
-		if (n > 0) {
-			reports += kmsg_feed_record(kmsg, kmsg->read_buffer, (size_t)n);
-			continue;
-		}
-		switch (errno) {
-		case EINTR:
-			break;
-		case EPIPE:
-			kmsg->overrun = true;
-			break;
-		case EINVAL: /* longer than our buffer: the kernel has skipped it */
-			kmsg->overrun = true;
-			break;
-		default:
-			return -errno;
-		}
+int kmsg_replay(const char *path, uint64_t since_us, FILE *copy, struct kmsg **ret)
+{
+	struct kmsg *kmsg;
+	int reports = 0, r = open_log(path, SEEK_SET, &kmsg);
+
+	if (r < 0)
+		return r;
+	kmsg->since_us = since_us;
+	kmsg->copy = copy;
+	/* Who writes faster than we read does not keep us. */
+	for (unsigned int i = 0; i < REPLAY_MAX && (r = read_record(kmsg, &reports)) > 0; i++)
+		;
+	kmsg->copy = NULL;
+	if (r < 0) {
+		kmsg_free(kmsg);
+		return r;
 	}
-	return reports;
+	*ret = kmsg;
+	return 0;
 }
 
 /* Records carry the kernel's local_clock(), which is about as old as CLOCK_MONOTONIC. */

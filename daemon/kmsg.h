@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum kmsg_class {
 	KMSG_BENIGN,
@@ -64,6 +65,13 @@ struct kmsg_report {
  * run's. Returns 0 or -errno: -EPERM means CAP_SYSLOG is missing (kernel.dmesg_restrict).
  */
 int kmsg_new(const char *path, struct kmsg **ret);
+
+/*
+ * Instead: what the log still holds from since_us of the kernel's time on, read at once; its lines
+ * go to copy as well, each with its time. 0 or -errno as above. kmsg_lost() does not know what was
+ * overwritten before the first line that is left.
+ */
+int kmsg_replay(const char *path, uint64_t since_us, FILE *copy, struct kmsg **ret);
 void kmsg_free(struct kmsg *kmsg);
 
 /* For epoll. */

@@ -10,6 +10,7 @@
 
 #include "build_config.h"
 #include "config.h"
+#include "kmsg.h"
 #include "log.h"
 #include "probe.h"
 #include "replay.h"
@@ -19,6 +20,17 @@
 #define BOOT_ID	       "/proc/sys/kernel/random/boot_id"
 #define PSTORE	       "/sys/fs/pstore"
 #define UNFINISHED_MAX 1000
+#define REPORTS_TOLD   8
+
+/* What the kernel said of the run that died. */
+struct words {
+	bool rebooted;
+	unsigned int records; /* of pstore */
+	int error;	      /* -errno: its log cannot be read */
+	uint64_t lost;
+	uint64_t reports; /* in its log, that fail a run */
+	char *told;	  /* lines for people: the first of them */
+};
 
 static const char *path_or(const char *path, const char *usual)
 {
@@ -83,10 +95,10 @@ int runstate_begin(const char *dir, const struct runstate_paths *paths, const st
 	if (!out)
 		return -ENOMEM;
 	fprintf(out,
-		"state = running\nversion = %s\npid = %d\nboot = %s\nstart = %.0f\nseed = %" PRIu64
-		"\nkernel = %s\ncpu = %s\nreplay = %s\n",
-		SOAK_VERSION, getpid(), boot ? boot : "", now_realtime(), config->seed,
-		probe->release, probe->cpu_model, again ? again : "");
+		"state = running\nversion = %s\npid = %d\nboot = %s\nstart = %.0f\nclock = %" PRIu64
+		"\nseed = %" PRIu64 "\nkernel = %s\ncpu = %s\nreplay = %s\n",
+		SOAK_VERSION, getpid(), boot ? boot : "", now_realtime(), now_ns() / 1000,
+		config->seed, probe->release, probe->cpu_model, again ? again : "");
 	print_options(out, config);
 	if (fclose(out))
 		return -ENOMEM;
@@ -165,6 +177,59 @@ static unsigned int copy_last_words(const char *pstore, const char *to)
 	return n;
 }
 
+static void tell(FILE *out, const struct kmsg_report *report)
+{
+	int len = (int)strcspn(report->text, "\n");
+
+	fprintf(out, "           %s: %.*s\n", kmsg_class_name(report->class), len, report->text);
+}
+
+static char *tell_reports(const struct kmsg *kmsg)
+{
+	const struct kmsg_report *reports;
+	size_t n = kmsg_reports(kmsg, &reports), told = 0, len;
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+
+	for (size_t i = 0; out && i < n && told < REPORTS_TOLD; i++)
+		if (kmsg_class_is_violation(reports[i].class)) {
+			tell(out, &reports[i]);
+			told++;
+		}
+	if (out)
+		fclose(out);
+	return text;
+}
+
+/*
+ * Of this boot, from the beginning of that run on: a kernel that does not die itself may have
+ * killed the daemon, and whoever did not live to see the report has not told of it.
+ */
+static void copy_kernel_log(const char *path, const char *state, const char *to,
+			    struct words *words)
+{
+	_cleanup_free_ char *clock = value_of(state, "clock"), *name = format("%s/kernel.log", to);
+	_cleanup_free_ char *text = NULL;
+	struct kmsg *kmsg = NULL;
+	size_t len = 0;
+	FILE *copy = open_memstream(&text, &len);
+
+	words->error = -ENODATA; /* the mark is of an older daemon */
+	if (copy && name && clock && *clock)
+		words->error = kmsg_replay(path, strtoull(clock, NULL, 10), copy, &kmsg);
+	if (copy)
+		fclose(copy);
+	if (words->error < 0)
+		return;
+	words->lost = kmsg_lost(kmsg);
+	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++)
+		if (kmsg_class_is_violation(class))
+			words->reports += kmsg_count(kmsg, class);
+	words->told = tell_reports(kmsg);
+	kmsg_free(kmsg);
+	words->error = write_file_atomic(name, text, len);
+}
+
 static void print_start(FILE *out, const char *start)
 {
 	time_t t = (time_t)strtoll(start, NULL, 10);
@@ -183,22 +248,39 @@ static void print_field(FILE *out, const char *label, const char *state, const c
 	fprintf(out, "%-10s %s\n", label, value && *value ? value : "unknown");
 }
 
-static void print_end(FILE *out, const char *state, const char *boot, bool rebooted,
-		      unsigned int words)
+static void print_kernel_log(FILE *out, const struct words *words)
+{
+	fputs("How:       the kernel has not been booted since: the daemon alone died (killed, or a\n"
+	      "           second signal)\n",
+	      out);
+	if (words->error)
+		fprintf(out, "Said:      what the kernel said meanwhile is not known: %s\n",
+			strerror(-words->error));
+	else if (words->reports)
+		fprintf(out,
+			"Said:      VIOLATION, kernel_log: %" PRIu64
+			" report(s) of the kernel while it "
+			"was under way, all\n"
+			"           of them in kernel.log:\n%s",
+			words->reports, words->told ?: "");
+	else
+		fputs("Said:      nothing against the kernel: see kernel.log\n", out);
+	if (words->lost)
+		fprintf(out, "           %" PRIu64 " lines were not understood\n", words->lost);
+}
+
+static void print_end(FILE *out, const char *state, const char *boot, const struct words *words)
 {
 	print_field(out, "Its boot:", state, "boot");
 	fprintf(out, "This boot: %s\n", boot);
-	if (!rebooted)
-		fputs("How:       the kernel has not been booted since: the daemon alone died "
-		      "(killed, or a\n"
-		      "           second signal), and the kernel's log still holds what it said\n",
-		      out);
-	else if (words)
+	if (!words->rebooted)
+		print_kernel_log(out, words);
+	else if (words->records)
 		fprintf(out,
 			"How:       the machine was booted since; pstore holds %u record(s) of the "
 			"kernel's last\n"
 			"           words, copied here as pstore-*\n",
-			words);
+			words->records);
 	else
 		fputs("How:       the machine was booted since; pstore holds no record of the "
 		      "kernel's last words\n",
@@ -218,8 +300,7 @@ static void print_first_line(FILE *out, const char *inject, const char *kinds)
 			stall && module ? ", " : "", module ? kinds : "");
 }
 
-static int summarize(const char *to, const char *state, const char *boot, bool rebooted,
-		     unsigned int words)
+static int summarize(const char *to, const char *state, const char *boot, const struct words *words)
 {
 	_cleanup_free_ char *path = format("%s/summary.txt", to);
 	_cleanup_free_ char *start = value_of(state, "start"), *text = NULL;
@@ -236,7 +317,7 @@ static int summarize(const char *to, const char *state, const char *boot, bool r
 	print_first_line(out, inject, kinds);
 	fputs("\n\nUnfinished run: it began and gave no verdict, which is a failure\n\n", out);
 	print_start(out, start);
-	print_end(out, state, boot, rebooted, words);
+	print_end(out, state, boot, words);
 	print_field(out, "Kernel:", state, "kernel");
 	print_field(out, "CPU:", state, "cpu");
 	print_field(out, "Seed:", state, "seed");
@@ -250,35 +331,55 @@ static int summarize(const char *to, const char *state, const char *boot, bool r
 	return write_file_atomic(path, text, strlen(text));
 }
 
+static void say_how(const char *dir, const char *to, const struct words *words)
+{
+	const char *first;
+
+	log_warning("the last run in %s did not come to its end: %s; see %s", dir,
+		    words->rebooted
+			    ? (words->records
+				       ? "the machine was booted since, and pstore has the "
+					 "kernel's last words"
+				       : "the machine was booted since, and pstore has no word")
+			    : "the daemon died alone, in this very boot",
+		    to);
+	if (!words->reports)
+		return;
+	first = words->told ? words->told + strspn(words->told, " ") : "";
+	log_error("VIOLATION, kernel_log: %" PRIu64
+		  " report(s) of the kernel while that run was under way, see %s/kernel.log; the "
+		  "first: %.*s",
+		  words->reports, to, (int)strcspn(first, "\n"), first);
+}
+
 static int recover(const char *dir, const struct runstate_paths *paths, const char *state,
 		   char **ret_path)
 {
 	_cleanup_free_ char *boot = read_boot_id(paths), *its_boot = value_of(state, "boot");
 	_cleanup_free_ char *to = make_unfinished(dir);
-	unsigned int words = 0;
-	bool rebooted;
+	struct words words = { 0 };
 	int r;
 
 	if (!to)
 		return -errno;
 	if (!boot || !its_boot)
 		return -ENOMEM;
-	rebooted = strcmp(boot, its_boot);
-	if (rebooted)
-		words = copy_last_words(path_or(paths ? paths->pstore : NULL, PSTORE), to);
-	r = summarize(to, state, boot, rebooted, words);
-	if (r < 0)
+	words.rebooted = strcmp(boot, its_boot);
+	if (words.rebooted)
+		words.records = copy_last_words(path_or(paths ? paths->pstore : NULL, PSTORE), to);
+	else
+		copy_kernel_log(paths ? paths->kmsg : NULL, state, to, &words);
+	r = summarize(to, state, boot, &words);
+	if (r < 0) {
+		free(words.told);
 		return r;
+	}
 	move(dir, to, "report.json");
 	move(dir, to, "findings");
 	/* The mark goes last: whoever dies before finds the run again. */
 	move(dir, to, STATE_FILE);
-	log_warning("the last run in %s did not come to its end: %s; see %s", dir,
-		    rebooted ? (words ? "the machine was booted since, and pstore has the kernel's "
-					"last words"
-				      : "the machine was booted since, and pstore has no word")
-			     : "the daemon died alone, in this very boot",
-		    to);
+	say_how(dir, to, &words);
+	free(words.told);
 	*ret_path = TAKE_PTR(to);
 	return 0;
 }

@@ -16,14 +16,16 @@ struct probe;
 struct runstate_paths {
 	const char *boot_id; /* NULL: /proc/sys/kernel/random/boot_id */
 	const char *pstore;  /* NULL: /sys/fs/pstore */
+	const char *kmsg;    /* NULL: /dev/kmsg */
 };
 
 /*
  * Looks for an unfinished run in dir. If there is one, what it left there (run.state, report.json,
- * findings) goes to dir/unfinished-N with a summary.txt, and, when the machine was booted since,
- * the kernel's last words that pstore holds. *ret_path: that directory, for the caller to free;
- * NULL when there is none. paths may be NULL. Returns 0 or -errno: -EBUSY when that run is still
- * under way, in another process.
+ * findings) goes to dir/unfinished-N with a summary.txt, and with what the kernel said: its last
+ * words that pstore holds when the machine was booted since, else kernel.log, from the beginning of
+ * that run on. What speaks against the kernel there is logged as the violation that it is.
+ * *ret_path: that directory, for the caller to free; NULL when there is none. paths may be NULL.
+ * Returns 0 or -errno: -EBUSY when that run is still under way, in another process.
  */
 int runstate_recover(const char *dir, const struct runstate_paths *paths, char **ret_path);
 

@@ -4,6 +4,7 @@
  * does a run again. Works in a temporary directory of its own.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,7 +26,7 @@
 static char dir[] = "/tmp/test_runstate.XXXXXX";
 static struct config config;
 static struct probe probe;
-static char *boot_path, *pstore_path, *report_path;
+static char *boot_path, *pstore_path, *kmsg_path, *report_path;
 static struct runstate_paths paths;
 
 static char *in_dir(const char *name)
@@ -83,7 +84,11 @@ static int begin(void **state)
 	pstore_path = in_dir("pstore");
 	assert_int_equal(make_dirs(pstore_path, 0755), 0);
 	put("boot_id", "boot-one\n");
-	paths = (struct runstate_paths){ .boot_id = boot_path, .pstore = pstore_path };
+	put("kmsg", "");
+	kmsg_path = in_dir("kmsg");
+	paths = (struct runstate_paths){ .boot_id = boot_path,
+					 .pstore = pstore_path,
+					 .kmsg = kmsg_path };
 	unsetenv("BPFSOAKD_REPLAY");
 	return 0;
 }
@@ -96,6 +101,7 @@ static int end(void **state)
 	free(report_path);
 	free(boot_path);
 	free(pstore_path);
+	free(kmsg_path);
 	config_free(&config);
 	return system(command);
 }
@@ -199,6 +205,42 @@ static void test_a_killed_daemon(void **state)
 	/* The next one has a number of its own. */
 	begin_run();
 	assert_string_equal(recover(), "report/unfinished-2");
+	expect_in("report/unfinished-2/summary.txt", "nothing against the kernel");
+}
+
+/* One record: a file gives all that it has in one read(). From is what is added to our own time. */
+static void put_in_log(int64_t from_us, const char *text)
+{
+	_cleanup_free_ char *record =
+		format("3,17,%" PRId64 ",-;%s\n", (int64_t)(now_ns() / 1000) + from_us, text);
+
+	put("kmsg", record);
+}
+
+/* What the kernel said while that run was under way, nobody has been told of. */
+static void test_a_kernel_that_killed_the_daemon(void **state)
+{
+	static const char bug[] = "BUG: scheduling while atomic: bpfsoakd-w0/221/0x00000002";
+
+	(void)state;
+	begin_run();
+	put_in_log(1000000, bug);
+	assert_string_equal(recover(), "report/unfinished-1");
+	expect_in("report/unfinished-1/summary.txt", "VIOLATION, kernel_log: 1 report(s)");
+	expect_in("report/unfinished-1/summary.txt", "\n           bug: BUG: scheduling while");
+	expect_in("report/unfinished-1/kernel.log", bug);
+	/* Before it began it is another's. */
+	begin_run();
+	put_in_log(-1000000, bug);
+	assert_string_equal(recover(), "report/unfinished-2");
+	expect_in("report/unfinished-2/summary.txt", "nothing against the kernel");
+	expect_in("report/unfinished-2/kernel.log", "");
+	/* Nor is what is said of a run whose log cannot be read. */
+	begin_run();
+	paths.kmsg = "/nonexistent";
+	assert_string_equal(recover(), "report/unfinished-3");
+	expect_in("report/unfinished-3/summary.txt", "is not known: No such file");
+	assert_false(exists("report/unfinished-3/kernel.log"));
 }
 
 static void test_a_dead_kernel(void **state)
@@ -330,17 +372,12 @@ static void test_replay_base(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nothing_there),
-		TEST(test_an_orderly_end),
-		TEST(test_a_living_daemon),
-		TEST(test_no_process),
-		TEST(test_a_killed_daemon),
-		TEST(test_a_dead_kernel),
-		TEST(test_a_dead_kernel_without_a_word),
-		TEST(test_replay),
-		TEST(test_replay_parses_to_the_same),
-		TEST(test_replay_duration),
-		TEST(test_replay_base),
+		TEST(test_nothing_there),   TEST(test_an_orderly_end),
+		TEST(test_a_living_daemon), TEST(test_no_process),
+		TEST(test_a_killed_daemon), TEST(test_a_kernel_that_killed_the_daemon),
+		TEST(test_a_dead_kernel),   TEST(test_a_dead_kernel_without_a_word),
+		TEST(test_replay),	    TEST(test_replay_parses_to_the_same),
+		TEST(test_replay_duration), TEST(test_replay_base),
 	};
 
 	log_init(LOG_CRIT);
