@@ -13,6 +13,7 @@ static char dir[] = "/dev/shm/fuzz_runstate.XXXXXX";
 static const char *const left[] = {
 	"unfinished-1/summary.txt",
 	"unfinished-1/pstore-dmesg-1",
+	"unfinished-1/kernel.log",
 	"unfinished-1/run.state",
 	"unfinished-1",
 	"run.state",
@@ -52,7 +53,7 @@ static void clear(void)
 
 static void clear_all(void)
 {
-	static const char *const ours[] = { "pstore/dmesg-1", "pstore", "boot_id", "" };
+	static const char *const ours[] = { "pstore/dmesg-1", "pstore", "boot_id", "kmsg", "" };
 
 	clear();
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
@@ -64,6 +65,7 @@ static void clear_all(void)
 
 static void begin(void)
 {
+	static const char log[] = "3,17,5000000,-;BUG: scheduling while atomic: a/1/0x2\n";
 	_cleanup_free_ char *pstore = NULL;
 
 	log_init(-1);
@@ -72,13 +74,15 @@ static void begin(void)
 	CHECK(!make_dirs(pstore, 0700));
 	put("pstore/dmesg-1", "Oops\n", 5);
 	put("boot_id", "this-boot\n", 10);
+	put("kmsg", log, sizeof(log) - 1);
 	atexit(clear_all);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool begun;
-	_cleanup_free_ char *boot_id = NULL, *pstore = NULL, *found = NULL, *again = NULL;
+	_cleanup_free_ char *boot_id = NULL, *pstore = NULL, *kmsg = NULL;
+	_cleanup_free_ char *found = NULL, *again = NULL;
 	struct runstate_paths paths;
 	int r;
 
@@ -87,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	begun = true;
 	boot_id = in_dir("boot_id");
 	pstore = in_dir("pstore");
-	paths = (struct runstate_paths){ .boot_id = boot_id, .pstore = pstore };
+	kmsg = in_dir("kmsg");
+	paths = (struct runstate_paths){ .boot_id = boot_id, .pstore = pstore, .kmsg = kmsg };
 	put("run.state", data, size);
 	r = runstate_recover(dir, &paths, &found);
 	/* Nobody else is under way, whatever is claimed: a process of this name is us. */
