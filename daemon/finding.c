@@ -15,6 +15,7 @@
 
 #include "build_config.h"
 #include "config.h"
+#include "finding_private.h"
 #include "kconfig.h"
 #include "kmsg.h"
 #include "log.h"
@@ -31,162 +32,10 @@
 #define SLICE_BEFORE_US 60000000ULL
 #define SLICE_MARGIN_US 10000000ULL
 #define REFRESHES	3 /* ticks for which the kernel log is watched for more */
-#define FAULTS_SHOWN	40
 #define CONSOLE_WAIT_NS (10 * NSEC_PER_MSEC)
 #define SUMMARY_INDENT	11
 #define SUMMARY_WIDTH	100
 #define CONSOLE_WAITS	20
-
-/* The claims that the patch set makes; they bind whatever locks fail. */
-#define CLAIM_ONCE    "every element is freed exactly once, by map_free or by destroy"
-#define CLAIM_STORAGE "the owner's bpf_local_storage is freed exactly once"
-#define CLAIM_CHARGE                                                              \
-	"memory is uncharged exactly once, and only while the owner is present: " \
-	"sk_omem_alloc is 0 after bpf_sk_storage_free()"
-#define CLAIM_READERS "readers never see freed or half-cleared memory"
-#define CLAIM_SOUND   "the kernel's own checkers find nothing to complain of"
-#define CLAIM_ENDS    "map_free and destroy terminate, whatever locks fail"
-#define CLAIM_FIELDS  "special fields are freed exactly once, while their map is there"
-#define CLAIM_HELD    "a lock that was not obtained leaves nothing behind in rqspinlock's table"
-
-/* A kind that is not here is a violation nevertheless, with less to read. */
-static const struct {
-	const char *what, *why, *claim;
-} violations[VIOLATION_NR] = {
-	[VIOLATION_SELEM_LEAK] = { "an element was never freed, and no lock had failed in its history",
-				   "The map is freed and the owner is dead, so nothing can reach this memory any "
-				   "more. No failed lock excuses it: both sides had what they needed.",
-				   CLAIM_ONCE },
-	[VIOLATION_STORAGE_LEAK] = { "a bpf_local_storage was never freed, and no lock had failed in its history",
-				     "Its owner is dead, so nothing can reach this memory any more, and no visit of "
-				     "one of its elements was refused a lock.",
-				     CLAIM_STORAGE },
-	[VIOLATION_DOUBLE_FREE] = { "an element was handed to be freed twice",
-				    "It was not born again in between, and its memory still held the same value at "
-				    "the second free. What is freed twice is given to two users by the allocator.",
-				    CLAIM_ONCE },
-	[VIOLATION_STORAGE_DOUBLE_FREE] = { "a bpf_local_storage was handed to be freed twice",
-					    "It was not born again in between, and it still had the same owner. What is freed "
-					    "twice is given to two users by the allocator.",
-					    CLAIM_STORAGE },
-	[VIOLATION_OMEM] = { "a dying socket was still charged when its storage was gone",
-			     "sk_omem_alloc was not 0 at the end of bpf_sk_storage_free(): something was not "
-			     "uncharged, or uncharged twice. The limit net.core.optmem_max no longer means "
-			     "what it says.",
-			     CLAIM_CHARGE },
-	[VIOLATION_VALUE] = { "a value was not the one that was stored, or was not answered for as it must be",
-			      "The worker knew what was there, and nobody else writes to that owner's values: "
-			      "the memory was written to, or was another's, or the kernel does not keep to what "
-			      "it documents. What was said of it stands above.",
-			      CLAIM_READERS },
-	[VIOLATION_KERNEL_LOG] = { "the kernel complained",
-				   "It is not one of the two documented warnings of bpf_selem_unlink_nofail(), and "
-				   "nothing that the run does excuses it.",
-				   CLAIM_SOUND },
-	[VIOLATION_STUCK] = { "something made no progress any more",
-			      "It had longer than --stuck for it, many times what a failed lock can take.",
-			      CLAIM_ENDS },
-	[VIOLATION_HELD] = { "rqspinlock counted held locks with nothing held",
-			     "After the run every count must come to 0. Where it does not, an error path forgot "
-			     "to give its entry back, and later acquisitions on that CPU fail with false "
-			     "-EDEADLK.",
-			     CLAIM_HELD },
-	[VIOLATION_FIELDS_TWICE] = { "the special fields of an element were freed twice",
-				     "A reference in a value would be given back twice, and its "
-				     "object freed while somebody uses it.",
-				     CLAIM_FIELDS },
-	[VIOLATION_FIELDS_LEAK] = { "an element was freed with a reference still in it",
-				    "Nobody gives that reference back any more, so its object is "
-				    "never freed. map_free() had obtained the bucket lock, so its "
-				    "documented hole does not excuse it.",
-				    CLAIM_FIELDS },
-	[VIOLATION_FIELDS_LATE] = { "special fields were freed when their map was gone",
-				    "What they are is written in the map's record: it was read in "
-				    "memory that is somebody else's by then.",
-				    CLAIM_FIELDS },
-	[VIOLATION_REFERENCE] = { "references kept in values do not come out even",
-				  "As many must be given back as were stored, less those in "
-				  "values that leaked. More: two values shared one.",
-				  CLAIM_FIELDS },
-	[VIOLATION_FREED_LINKED] = { "an element was freed while it was still on a list",
-				     "No failed lock had left it there. Whoever walks or changes "
-				     "that list after a grace period touches memory that is "
-				     "somebody else's by then.",
-				     CLAIM_READERS },
-	[VIOLATION_IDENTITY] = { "an owner's death found a storage that is not its own",
-				 "The storage that the dying object points to belongs to another "
-				 "object, or the object does not die: it was freed, or never was "
-				 "this owner's, and what follows reads memory of others.",
-				 CLAIM_READERS },
-	[VIOLATION_TORN] = { "a reader under the value's lock saw half of an update",
-			     "The update was made with BPF_F_LOCK, so that this cannot be.",
-			     CLAIM_READERS },
-	[VIOLATION_OWNER] = { "an owner was uncharged when its destroy() was over",
-			      "destroy() has to wait for a map_free() that has pinned the owner: "
-			      "the owner is freed as soon as it returns.",
-			      CLAIM_CHARGE },
-	[VIOLATION_LOCK] = { "a lock failed too soon, or stays locked with nobody at it",
-			     "rqspinlock gives up after its time or for a deadlock, never earlier, "
-			     "and a waiter that gives up takes its bits in the lock word with it.",
-			     CLAIM_HELD },
-	[VIOLATION_EARLY] = { "a deleted element was freed without waiting for sleepable programs",
-			      "Programs that sleep may still look at it; its memory is given away "
-			      "under them.",
-			      CLAIM_READERS },
-	[VIOLATION_FORGOTTEN] = { "an owner died and its storage was not destroyed",
-				  "All owners were dead, and bpf_local_storage_destroy() had not been called for "
-				  "it: whoever still has a map frees its elements from there, and writes to "
-				  "the owner's memory.",
-				  CLAIM_STORAGE },
-	[VIOLATION_MAP] = { "a map is still there after its last reference was gone",
-			    "Nothing of ours holds it any more, and its id can still be looked up.",
-			    CLAIM_ENDS },
-	[VIOLATION_KMEMLEAK] = { "kmemleak found memory of local storage that nothing points to",
-				 "It was allocated by local storage, and the ledger knows no hole "
-				 "there.",
-				 CLAIM_ONCE },
-};
-
-static const struct {
-	const char *what, *why, *claim;
-} holes[HOLE_NR] = {
-	[HOLE_SELEM] = { "an element was never freed after a lock in its history had failed",
-			 "The map is freed and the owner is dead, so nothing can reach this memory any "
-			 "more. One side left the element to the other, which could not find it.",
-			 CLAIM_ONCE
-			 "; the kernel's comments mention its special fields, not itself" },
-	[HOLE_STORAGE] = { "a bpf_local_storage was never freed after a lock in its history had failed",
-			   "Its owner is dead, so nothing can reach this memory any more.",
-			   CLAIM_STORAGE "; the kernel's comment at the second warning of "
-					 "bpf_selem_unlink_nofail() says that it may leak" },
-	[HOLE_LINKED] = { "an element was freed while it was still on a list",
-			  "Whoever walks or changes that list after a grace period touches memory that is "
-			  "somebody else's by then.",
-			  CLAIM_READERS },
-	[HOLE_FIELDS] = { "the special fields of an element were never freed",
-			  "map_free() could not take the bucket lock and cleared smap, so that "
-			  "nobody can know any more what fields there are.",
-			  CLAIM_FIELDS "; the kernel's comment at the first warning of "
-				       "bpf_selem_unlink_nofail() says that it may leak" },
-};
-
-static const char *const class_texts[FINDING_CLASS_NR] = {
-	[FINDING_VIOLATION] = "violation: nothing explains it",
-	[FINDING_UNDOCUMENTED] = "undocumented hole: what failed locks lead to, and the kernel's "
-				 "comments do not mention",
-	[FINDING_DOCUMENTED] = "documented hole (example): the kernel's comments say so",
-};
-
-/* How a reader is told what a kind is worth. */
-static const char *const kind_texts[FAULT_NR + 1] = {
-	[FAULT_ORGANIC] = "A real holder kept the lock past the kernel's own timeout; no error was "
-			  "made up.",
-	[FAULT_CONTENDED] = "Somebody really held the lock; its waiter was failed before the "
-			    "kernel would have.",
-	[FAULT_FORCED] = "Nobody need have held the lock: the code's premise was broken, and "
-			 "leaks that follow are predicted, not bugs.",
-	[FAULT_NR] = "No failed lock is known in the history of this very object.",
-};
 
 /* Of the kernel log, in its time. */
 struct slice {
@@ -220,109 +69,6 @@ struct findings {
 	bool dirty;	   /* the index is behind */
 	bool write_failed;
 };
-
-/* Signatures ------------------------------------------------------------------------------------
- */
-
-static bool is_violation(const struct finding *f)
-{
-	return f->class == FINDING_VIOLATION;
-}
-
-static _printf_(3, 4) void add_text(char *buf, size_t size, const char *fmt, ...)
-{
-	size_t len = strlen(buf);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf + len, size - len, fmt, ap);
-	va_end(ap);
-}
-
-static bool was_visited(const struct soak_visit *visit)
-{
-	return visit->entry_ns || visit->visits;
-}
-
-static void add_visits(char *buf, size_t size, const struct soak_slot *slot)
-{
-	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++) {
-		const struct soak_visit *visit = &slot->visit[side];
-
-		if (!was_visited(visit))
-			continue;
-		if (!visit->visits)
-			add_text(buf, size, "-%s.open", side_name(side));
-		else
-			add_text(buf, size, "-%s.%s.%s", side_name(side),
-				 lock_result_name(visit->bucket), lock_result_name(visit->storage));
-	}
-}
-
-/* It names a directory, which goes to other machines: nothing but letters, digits, "_.-". */
-static void sanitize(char *text)
-{
-	for (; *text; text++)
-		if (!isalnum((unsigned char)*text) && !strchr("_.-", *text))
-			*text = '_';
-}
-
-void findings_signature(const struct finding *f, char *buf, size_t size)
-{
-	snprintf(buf, size, "%s%s-%s", is_violation(f) ? "" : "hole_",
-		 is_violation(f) ? violation_name(f->violation) : hole_kind_name(f->hole),
-		 cover_kind_name(f->kind));
-	if (f->detail)
-		add_text(buf, size, "-%s", f->detail);
-	if (f->slot && f->slot->flags & SOAK_FREED)
-		add_text(buf, size, "-by_%s", free_name(f->slot->free_by));
-	if (f->slot)
-		add_visits(buf, size, f->slot);
-	if (!f->slot && f->storage)
-		add_text(buf, size, "-%s",
-			 f->storage->flags & SOAK_DESTROYED ? "destroyed" : "not_destroyed");
-	sanitize(buf);
-}
-
-const char *finding_why(const struct finding *f)
-{
-	const char *why;
-
-	if (f->why)
-		return f->why;
-	if (is_violation(f))
-		why = f->violation < VIOLATION_NR ? violations[f->violation].why : NULL;
-	else
-		why = f->hole < HOLE_NR ? holes[f->hole].why : NULL;
-	return why ? why
-		   : "An oracle of that name has seen what must not be; docs/design.md has it.";
-}
-
-const char *finding_claim(const struct finding *f)
-{
-	const char *claim;
-
-	if (f->claim)
-		return f->claim;
-	if (is_violation(f))
-		claim = f->violation < VIOLATION_NR ? violations[f->violation].claim : NULL;
-	else
-		claim = f->hole < HOLE_NR ? holes[f->hole].claim : NULL;
-	return claim ? claim : "see docs/design.md";
-}
-
-static const char *what_of(const struct finding *f)
-{
-	const char *what;
-
-	if (f->what)
-		return f->what;
-	if (is_violation(f))
-		what = f->violation < VIOLATION_NR ? violations[f->violation].what : NULL;
-	else
-		what = f->hole < HOLE_NR ? holes[f->hole].what : NULL;
-	return what ? what : violation_name(f->violation);
-}
 
 /* The first line ---------------------------------------------------------------------------------
  */
@@ -363,268 +109,6 @@ static void print_first_line(FILE *out, const struct snapshot *s, enum fault_kin
 		fprintf(out, "%s%s", comma, fault_kind_name(k));
 		comma = ", ";
 	}
-}
-
-/* History ----------------------------------------------------------------------------------------
- */
-
-static const char *bit(unsigned int bits, unsigned int which, const char *name)
-{
-	return bits & which ? name : "";
-}
-
-/* selem->state as enum bpf_selem_unlink_state (bpf_local_storage.c) has it since 7.0. */
-static void print_state(FILE *out, unsigned int state)
-{
-	fprintf(out, "%#x%s%s%s%s", state, state ? " =" : "", bit(state, 1, " MAP_UNLINKED"),
-		bit(state, 2, " STORAGE_UNLINKED"), bit(state, 4, " TOFREE"));
-}
-
-/* The newest failed lock of this selem at that site. */
-static const struct soak_fault *fault_of(const struct programs *programs,
-					 const struct soak_slot *slot, unsigned int site)
-{
-	const struct soak_fault *faults, *found = NULL;
-	size_t n;
-
-	faults = programs_faults(programs, &n);
-	for (size_t i = 0; i < n; i++)
-		if (faults[i].selem == slot->key && faults[i].site == site &&
-		    faults[i].ns >= slot->birth_ns)
-			found = &faults[i];
-	return found;
-}
-
-static void print_kinds(FILE *out, unsigned int kinds)
-{
-	const char *separator = " (";
-
-	for (unsigned int k = 0; k < FAULT_NR; k++) {
-		if (!(kinds & 1u << k))
-			continue;
-		fprintf(out, "%s%s", separator, fault_kind_name(k));
-		separator = ", ";
-	}
-	fputs(kinds ? ")" : "", out);
-}
-
-static void print_lock(FILE *out, const struct findings *findings, const struct soak_slot *slot,
-		       unsigned int side, bool storage)
-{
-	const struct soak_visit *visit = &slot->visit[side];
-	unsigned int result = storage ? visit->storage : visit->bucket;
-	const struct soak_fault *fault = NULL;
-
-	fprintf(out, "      %-13s %s", storage ? "storage lock" : "bucket lock",
-		lock_result_name(result));
-	if (result == SOAK_LOCK_TIMEOUT || result == SOAK_LOCK_DEADLOCK) {
-		if (findings->options.programs)
-			fault = fault_of(findings->options.programs, slot,
-					 side * 2 + (storage ? 1 : 0));
-		print_kinds(out, fault ? 1u << fault->kind : visit->kinds);
-	}
-	fputc('\n', out);
-}
-
-static double ms_since(uint64_t ns, uint64_t birth_ns)
-{
-	return (double)(int64_t)(ns - birth_ns) / 1e6;
-}
-
-static void print_visit(FILE *out, const struct findings *findings, const struct soak_slot *slot,
-			unsigned int side)
-{
-	const struct soak_visit *visit = &slot->visit[side];
-
-	fprintf(out, "%+13.3f ms  %s", ms_since(visit->entry_ns, slot->birth_ns), side_name(side));
-	if (visit->visits > 1)
-		fprintf(out, ", the last of %u%s visits", visit->visits,
-			visit->visits == 255 ? " or more" : "");
-	if (visit->pid)
-		fputs(visit->visits ? ", and another one, whose end had not been seen"
-				    : ", whose end had not been seen",
-		      out);
-	fputc('\n', out);
-	if (!visit->visits)
-		return;
-	print_lock(out, findings, slot, side, false);
-	print_lock(out, findings, slot, side, true);
-	fputs("      state after   ", out);
-	print_state(out, visit->state);
-	fprintf(out, "\n      took          %u.%03u ms\n", visit->duration_us / 1000,
-		visit->duration_us % 1000);
-}
-
-/* In the order in which they began. */
-static void print_visits(FILE *out, const struct findings *findings, const struct soak_slot *slot)
-{
-	unsigned int first =
-		slot->visit[SOAK_DESTROY].entry_ns && slot->visit[SOAK_DESTROY].entry_ns <
-							      slot->visit[SOAK_MAP_FREE].entry_ns
-			? SOAK_DESTROY
-			: SOAK_MAP_FREE;
-
-	for (unsigned int i = 0; i < SOAK_SIDE_NR; i++) {
-		unsigned int side = (first + i) % SOAK_SIDE_NR;
-
-		if (was_visited(&slot->visit[side]))
-			print_visit(out, findings, slot, side);
-	}
-	for (unsigned int side = 0; side < SOAK_SIDE_NR; side++)
-		if (!was_visited(&slot->visit[side]))
-			fprintf(out, "      no visit of %s was seen\n", side_name(side));
-}
-
-static void print_memory(FILE *out, const struct findings *findings, const struct soak_slot *slot)
-{
-	struct soak_inspect seen;
-
-	fputs("\nIts memory now\n", out);
-	if (!findings->options.programs ||
-	    programs_inspect(findings->options.programs, slot->key, &seen)) {
-		fputs("      not readable\n", out);
-		return;
-	}
-	fprintf(out, "      value         %s, cookie %#llx\n",
-		seen.value.magic == SOAK_VALUE_MAGIC ? "one of ours" : "not one of ours",
-		seen.value.cookie);
-	fputs("      state         ", out);
-	print_state(out, seen.state);
-	fprintf(out,
-		"\n      bucket        %s\n      owner's list  %s\n      smap          %#llx\n"
-		"      local_storage %#llx\n",
-		seen.map_pprev ? "still in it" : "not in it",
-		seen.storage_pprev ? "still on it" : "not on it", seen.smap, seen.storage);
-}
-
-static void print_selem(FILE *out, const struct findings *findings, const struct soak_slot *slot)
-{
-	fprintf(out,
-		"Element\n      address       %#llx, %u bytes\n      owner         %#llx, %s\n"
-		"      storage       %#llx\n      map           id %u\n\n"
-		"History, from its birth at %.6f s of the kernel's monotonic clock\n",
-		slot->key, slot->elem_size, slot->owner, owner_kind_phrase(slot->kind),
-		slot->storage, slot->map_id, (double)slot->birth_ns / 1e9);
-	fprintf(out, "%+13.3f ms  born\n", 0.0);
-	print_visits(out, findings, slot);
-	if (slot->flags & SOAK_FREED)
-		fprintf(out, "%+13.3f ms  freed by %s\n", ms_since(slot->free_ns, slot->birth_ns),
-			free_name(slot->free_by));
-	else
-		fputs("      never freed\n", out);
-}
-
-static void print_storage(FILE *out, const struct soak_storage *storage)
-{
-	fprintf(out,
-		"bpf_local_storage\n      address       %#llx\n      owner         %#llx, %s\n\n"
-		"History, from its birth at %.6f s of the kernel's monotonic clock\n",
-		storage->key, storage->owner, owner_kind_phrase(storage->kind),
-		(double)storage->birth_ns / 1e9);
-	if (storage->destroy_ns)
-		fprintf(out, "%+13.3f ms  destroy() entered%s\n",
-			ms_since(storage->destroy_ns, storage->birth_ns),
-			storage->flags & SOAK_DESTROYED ? ", and left" : "; its end was not seen");
-	else
-		fputs("      no destroy() was seen\n", out);
-	if (storage->flags & SOAK_FREED)
-		fprintf(out, "%+13.3f ms  freed\n", ms_since(storage->free_ns, storage->birth_ns));
-	else
-		fputs("      never freed\n", out);
-	fputs("      failed locks of visits of its elements:", out);
-	print_kinds(out, storage->fault_kinds);
-	fputs(storage->fault_kinds ? "\n" : " none\n", out);
-}
-
-/* What the programs noted beside the object (enum soak_suspicion). */
-static void print_detail(FILE *out, const struct finding *f)
-{
-	if (is_violation(f) && f->violation == VIOLATION_OMEM)
-		fprintf(out, ", sk_omem_alloc %lld", (long long)f->suspect->detail);
-	else if (is_violation(f))
-		fprintf(out, ", at station %lld of a free", (long long)f->suspect->detail);
-}
-
-static void print_suspect(FILE *out, const struct finding *f, uint64_t birth_ns)
-{
-	const struct soak_suspect *suspect = f->suspect;
-
-	if (birth_ns)
-		fprintf(out, "%+13.3f ms  ", ms_since(suspect->ns, birth_ns));
-	else
-		fprintf(out,
-			"At %.6f s of the kernel's monotonic clock: ", (double)suspect->ns / 1e9);
-	fprintf(out, "noticed, and noted down as above: object %#llx, thread %u (%.*s) on CPU %u",
-		suspect->object, suspect->pid, (int)sizeof(suspect->comm), suspect->comm,
-		suspect->cpu);
-	print_detail(out, f);
-	fputc('\n', out);
-}
-
-static bool fault_touches(const struct soak_fault *fault, uint64_t owner, uint64_t storage,
-			  unsigned int map_id)
-{
-	return fault->owner == owner || (storage && fault->storage == storage) ||
-	       (map_id && fault->map_id == map_id);
-}
-
-/* Of its owner, its storage and its map: what leaks by a neighbour's failure is seen here. */
-static void print_faults(FILE *out, const struct findings *findings, uint64_t owner,
-			 uint64_t storage, unsigned int map_id, uint64_t birth_ns)
-{
-	const struct soak_fault *faults;
-	unsigned int shown = 0;
-	size_t n;
-
-	fputs("\nFailed locks of its owner, storage or map since then (the newest last)\n", out);
-	if (!findings->options.programs)
-		return;
-	faults = programs_faults(findings->options.programs, &n);
-	/* Backwards to count, forwards to print. */
-	for (; n && !faults[n - 1].ns; n--)
-		;
-	for (size_t i = 0; i < n && shown < FAULTS_SHOWN; i++) {
-		const struct soak_fault *fault = &faults[i];
-
-		if (fault->ns < birth_ns || !fault_touches(fault, owner, storage, map_id))
-			continue;
-		shown++;
-		fprintf(out,
-			"%+13.3f ms  %s %s (%s), visit of %u.%03u ms, selem %#llx, storage %#llx, "
-			"owner %#llx, map %u\n",
-			ms_since(fault->ns, birth_ns), site_name(fault->site),
-			lock_result_name(fault->result), fault_kind_name(fault->kind),
-			fault->duration_us / 1000, fault->duration_us % 1000, fault->selem,
-			fault->storage, fault->owner, fault->map_id);
-	}
-	if (!shown)
-		fputs("      none\n", out);
-	if (shown == FAULTS_SHOWN)
-		fprintf(out, "      the first %u only\n", shown);
-}
-
-static void print_history(FILE *out, const struct findings *findings, const struct finding *f)
-{
-	const struct soak_storage *storage = f->storage;
-	const struct soak_slot *slot = f->slot;
-
-	if (slot)
-		print_selem(out, findings, slot);
-	else if (storage)
-		print_storage(out, storage);
-	else
-		fputs("No one object's: the oracle counts, and knows no more than summary.txt "
-		      "says.\n",
-		      out);
-	if (f->suspect)
-		print_suspect(out, f, slot ? slot->birth_ns : (storage ? storage->birth_ns : 0));
-	if (slot)
-		print_memory(out, findings, slot);
-	if (slot)
-		print_faults(out, findings, slot->owner, slot->storage, slot->map_id,
-			     slot->birth_ns);
-	else if (storage)
-		print_faults(out, findings, storage->owner, storage->key, 0, storage->birth_ns);
 }
 
 /* The kernel log ---------------------------------------------------------------------------------
@@ -810,12 +294,12 @@ static void print_summary(FILE *out, const struct findings *findings, const stru
 	print_wrapped(out, "Kind:", SUMMARY_INDENT, SUMMARY_WIDTH,
 		      f->kind == FAULT_NR && !run_has_faults(s)
 			      ? "Nothing was made to fail in this run."
-			      : kind_texts[MIN((unsigned int)f->kind, (unsigned int)FAULT_NR)]);
-	print_wrapped(out, "What:", SUMMARY_INDENT, SUMMARY_WIDTH, what_of(f));
-	if (is_violation(f) && f->violation == VIOLATION_VALUE && s->accusation[0])
+			      : finding_kind_text(f->kind));
+	print_wrapped(out, "What:", SUMMARY_INDENT, SUMMARY_WIDTH, finding_what(f));
+	if (finding_is_violation(f) && f->violation == VIOLATION_VALUE && s->accusation[0])
 		print_wrapped(out, "Said:", SUMMARY_INDENT, SUMMARY_WIDTH, s->accusation);
 	print_object(out, f);
-	print_wrapped(out, "Class:", SUMMARY_INDENT, SUMMARY_WIDTH, class_texts[f->class]);
+	print_wrapped(out, "Class:", SUMMARY_INDENT, SUMMARY_WIDTH, finding_class_text(f->class));
 	print_wrapped(out, "Why wrong:", SUMMARY_INDENT, SUMMARY_WIDTH, finding_why(f));
 	print_wrapped(out, "Claim:", SUMMARY_INDENT, SUMMARY_WIDTH, finding_claim(f));
 	if (seen)
@@ -982,7 +466,7 @@ static void write_whole(struct findings *findings, const struct finding *f, stru
 		page_end(&page, findings, entry, "summary.txt");
 	}
 	if (page_begin(&page)) {
-		print_history(page.out, findings, f);
+		finding_print_history(page.out, findings->options.programs, f);
 		page_end(&page, findings, entry, "history.txt");
 	}
 	if (page_begin(&page)) {
@@ -1076,7 +560,7 @@ static void tell(const struct findings *findings, const struct finding *f,
 	else
 		fprintf(out, "finding %s: ", entry->signature);
 	print_first_line(out, findings->options.now, f->kind);
-	fprintf(out, "; %s: %s", finding_class_name(f->class), what_of(f));
+	fprintf(out, "; %s: %s", finding_class_name(f->class), finding_what(f));
 	if (f->slot)
 		fprintf(out, "; selem %#llx owner %#llx map %u", f->slot->key, f->slot->owner,
 			f->slot->map_id);
@@ -1090,7 +574,7 @@ static void tell(const struct findings *findings, const struct finding *f,
 	fprintf(out, "; seed %" PRIu64, findings->options.config->seed);
 	if (fclose(out))
 		return;
-	log_at(is_violation(f) ? LOG_ERR : LOG_NOTICE, "%s", text);
+	log_at(finding_is_violation(f) ? LOG_ERR : LOG_NOTICE, "%s", text);
 	line = format("bpfsoakd: %s\n", text);
 	if (line)
 		tell_console(findings, line);
@@ -1113,14 +597,14 @@ static bool has_room(const struct findings *findings, const struct finding *f)
 	unsigned int max = findings->options.config->findings;
 
 	return dir_of(findings) && findings->dirs < max &&
-	       (is_violation(f) || findings->hole_dirs < (max + 1) / 2);
+	       (finding_is_violation(f) || findings->hole_dirs < (max + 1) / 2);
 }
 
 static void write_new(struct findings *findings, const struct finding *f, struct entry *entry)
 {
 	if (has_room(findings, f)) {
 		entry->number = ++findings->dirs;
-		findings->hole_dirs += !is_violation(f);
+		findings->hole_dirs += !finding_is_violation(f);
 		entry->refreshes = REFRESHES;
 		entry->slice = slice_of(findings, f);
 		if (f->report)
@@ -1138,9 +622,9 @@ static void add(struct findings *findings, const struct finding *f, bool whole)
 	char signature[SIGNATURE_MAX];
 	struct entry *entry;
 
-	if (is_violation(f) && f->violation < VIOLATION_NR)
+	if (finding_is_violation(f) && f->violation < VIOLATION_NR)
 		findings->added[f->violation] += count;
-	if (!is_violation(f) && f->hole == HOLE_LINKED && f->kind < FAULT_NR)
+	if (!finding_is_violation(f) && f->hole == HOLE_LINKED && f->kind < FAULT_NR)
 		findings->linked[f->kind] += count;
 	findings_signature(f, signature, sizeof(signature));
 	findings->dirty = true;

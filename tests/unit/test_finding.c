@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Findings: signatures, what each file says, which have a directory, what is counted live. The
- * source is included, so that what it asks of programs.h is answered here; files go to a temporary
- * directory.
+ * sources are included, so that what they ask of programs.h is answered here; files go to a
+ * temporary directory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "finding.c"
+#include "finding_history.c"
+#include "finding_words.c"
 
 static struct soak_fault faults[FAULTS_SHOWN + 8];
 static size_t n_faults;
@@ -244,7 +246,7 @@ static void test_every_violation_has_its_words(void **state)
 
 		assert_non_null(finding_why(&f));
 		assert_non_null(finding_claim(&f));
-		assert_non_null(what_of(&f));
+		assert_non_null(finding_what(&f));
 	}
 	for (unsigned int h = 0; h < HOLE_NR; h++) {
 		struct finding f = { .class = FINDING_DOCUMENTED, .hole = h };
