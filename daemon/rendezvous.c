@@ -29,10 +29,11 @@
 #define SERIAL_SHIFT 9 /* above SOAK_MEETING_STAYS */
 #define NOBODY	     UINT64_MAX
 
-#define PAUSE_NS    (30 * NSEC_PER_MSEC)  /* between two rounds: churn goes on as well */
+#define PAUSE_NS    (10 * NSEC_PER_MSEC)  /* between two rounds: churn goes on as well */
 #define POLL_NS	    (100 * NSEC_PER_USEC) /* how soon a hand sees that map_free() waits */
 #define EAGER_NS    (2 * NSEC_PER_MSEC)	  /* so long after an answer it does not sleep: more come */
 #define QUIET_NS    (30 * NSEC_PER_MSEC)  /* nothing new for so long: map_free() has been there */
+#define LAST_NS	    (3 * NSEC_PER_MSEC)	  /* it has come to all: beyond what it waits there */
 #define ROUND_NS    (3 * NSEC_PER_SEC)	  /* a grace period of a busy machine, and more */
 #define EARLY_NS    (2 * NSEC_PER_MSEC)	  /* a guess is that much before the time by experience */
 #define OLD_ROUNDS  64			  /* of a way, before they are halved */
@@ -419,16 +420,16 @@ static void arm(struct rendezvous *r)
 	__atomic_store_n(&meeting->armed, 1, __ATOMIC_RELEASE);
 }
 
-/* Until map_free() has been everywhere, or never comes. */
+/* Until map_free() has been everywhere, or never comes; to fewer, where owners died first. */
 static void wait_for_end(const struct rendezvous *r, uint64_t begun)
 {
+	uint64_t quiet = 0, last_ns = r->options.wait_ns + LAST_NS;
 	unsigned int seen = 0, now;
-	uint64_t quiet = 0;
 
 	while (!stopping(r) && now_ns() - begun < ROUND_NS) {
 		now = __atomic_load_n(&r->meeting->arrived, __ATOMIC_ACQUIRE);
 		if (now != seen)
-			quiet = now_ns() + QUIET_NS;
+			quiet = now_ns() + (now < r->n_owners ? QUIET_NS : last_ns);
 		seen = now;
 		if (quiet && now_ns() > quiet)
 			return;
