@@ -20,8 +20,8 @@
 #define REPORT_TEXT_MAX	 (32u << 10)
 #define PREFACE_MAX	 2048
 #define RECORD_MAX	 16384 /* the kernel's own limit was 8192, and is 2048 today */
-#define REPLAY_MAX	 (16 * 65536)
-#define RECORDS_PER_READ 65536	    /* a log that never ends must not keep the run loop */
+#define RECORDS_PER_READ 65536 /* a log that never ends must not keep the run loop */
+#define REPLAY_MAX	 (16 * RECORDS_PER_READ)
 #define REPORT_PAUSE_US	 1000000ULL /* a line so much later belongs to nothing before it */
 #define SETTLE_US	 (5 * REPORT_PAUSE_US) /* an OOM report says by then who was killed */
 #define LEVEL_WARNING	 4

@@ -253,20 +253,19 @@ static void print_kernel_log(FILE *out, const struct words *words)
 	fputs("How:       the kernel has not been booted since: the daemon alone died (killed, or a\n"
 	      "           second signal)\n",
 	      out);
-	if (words->error)
-		fprintf(out, "Said:      what the kernel said meanwhile is not known: %s\n",
-			strerror(-words->error));
-	else if (words->reports)
+	if (words->reports)
 		fprintf(out,
 			"Said:      VIOLATION, kernel_log: %" PRIu64
-			" report(s) of the kernel while it "
-			"was under way, all\n"
-			"           of them in kernel.log:\n%s",
+			" report(s) of the kernel meanwhile:\n%s",
 			words->reports, words->told ?: "");
-	else
+	else if (!words->error)
 		fputs("Said:      nothing against the kernel: see kernel.log\n", out);
+	if (words->error)
+		fprintf(out, "Said:      there is no kernel.log of all that the kernel said: %s\n",
+			strerror(-words->error));
 	if (words->lost)
-		fprintf(out, "           %" PRIu64 " lines were not understood\n", words->lost);
+		fprintf(out, "           %" PRIu64 " lines were lost, or not understood\n",
+			words->lost);
 }
 
 static void print_end(FILE *out, const char *state, const char *boot, const struct words *words)

@@ -239,7 +239,8 @@ static void test_a_kernel_that_killed_the_daemon(void **state)
 	begin_run();
 	paths.kmsg = "/nonexistent";
 	assert_string_equal(recover(), "report/unfinished-3");
-	expect_in("report/unfinished-3/summary.txt", "is not known: No such file");
+	expect_in("report/unfinished-3/summary.txt",
+		  "no kernel.log of all that the kernel said: No such file");
 	assert_false(exists("report/unfinished-3/kernel.log"));
 }
 
