@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		CHECK(r >= 0 && kmsg_lost(kmsg) >= lost);
 		seen += (uint64_t)r;
-		/* Whose doing the last one is may not have been said yet: by the machine's clock. */
+		/* By the machine's clock it may not be said yet whose doing the last one is. */
 		CHECK(seen - reports_counted(kmsg) <= 1);
 		kmsg_classify(record);
 		data += len + 1;
