@@ -20,10 +20,12 @@
 #define CLAIM_FIELDS  "special fields are freed exactly once, while their map is there"
 #define CLAIM_HELD    "a lock that was not obtained leaves nothing behind in rqspinlock's table"
 
-/* A kind that is not here is a violation nevertheless, with less to read. */
-static const struct {
+struct words {
 	const char *what, *why, *claim;
-} violations[VIOLATION_NR] = {
+};
+
+/* A kind that is not here is a violation nevertheless, with less to read. */
+static const struct words violations[VIOLATION_NR] = {
 	[VIOLATION_SELEM_LEAK] = { "an element was never freed, and no lock had failed in its history",
 				   "The map is freed and the owner is dead, so nothing can reach this memory any "
 				   "more. No failed lock excuses it: both sides had what they needed.",
@@ -118,9 +120,7 @@ static const struct {
 				 CLAIM_ONCE },
 };
 
-static const struct {
-	const char *what, *why, *claim;
-} holes[HOLE_NR] = {
+static const struct words holes[HOLE_NR] = {
 	[HOLE_SELEM] = { "an element was never freed after a lock in its history had failed",
 			 "The map is freed and the owner is dead, so nothing can reach this memory any "
 			 "more. One side left the element to the other, which could not find it.",
@@ -219,44 +219,28 @@ void findings_signature(const struct finding *f, char *buf, size_t size)
 	sanitize(buf);
 }
 
+static struct words words_of(const struct finding *f)
+{
+	if (finding_is_violation(f))
+		return f->violation < VIOLATION_NR ? violations[f->violation] : (struct words){ 0 };
+	return f->hole < HOLE_NR ? holes[f->hole] : (struct words){ 0 };
+}
+
 const char *finding_why(const struct finding *f)
 {
-	const char *why;
-
-	if (f->why)
-		return f->why;
-	if (finding_is_violation(f))
-		why = f->violation < VIOLATION_NR ? violations[f->violation].why : NULL;
-	else
-		why = f->hole < HOLE_NR ? holes[f->hole].why : NULL;
-	return why ? why
-		   : "An oracle of that name has seen what must not be; docs/design.md has it.";
+	return f->why
+		       ?: words_of(f).why
+		       ?: "An oracle of that name has seen what must not be; docs/design.md has it.";
 }
 
 const char *finding_claim(const struct finding *f)
 {
-	const char *claim;
-
-	if (f->claim)
-		return f->claim;
-	if (finding_is_violation(f))
-		claim = f->violation < VIOLATION_NR ? violations[f->violation].claim : NULL;
-	else
-		claim = f->hole < HOLE_NR ? holes[f->hole].claim : NULL;
-	return claim ? claim : "see docs/design.md";
+	return f->claim ?: words_of(f).claim ?: "see docs/design.md";
 }
 
 const char *finding_what(const struct finding *f)
 {
-	const char *what;
-
-	if (f->what)
-		return f->what;
-	if (finding_is_violation(f))
-		what = f->violation < VIOLATION_NR ? violations[f->violation].what : NULL;
-	else
-		what = f->hole < HOLE_NR ? holes[f->hole].what : NULL;
-	return what ? what : violation_name(f->violation);
+	return f->what ?: words_of(f).what ?: violation_name(f->violation);
 }
 
 const char *finding_class_text(enum finding_class class)

@@ -832,6 +832,16 @@ uint64_t kmsg_count(const struct kmsg *kmsg, enum kmsg_class class)
 	return kmsg->counts[class] + (class == KMSG_OOM && is_overdue(&kmsg->current));
 }
 
+uint64_t kmsg_violations(const struct kmsg *kmsg)
+{
+	uint64_t n = 0;
+
+	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++)
+		if (kmsg_class_is_violation(class))
+			n += kmsg_count(kmsg, class);
+	return n;
+}
+
 /* An overrun whose size is not known yet is one record at least. */
 uint64_t kmsg_lost(const struct kmsg *kmsg)
 {

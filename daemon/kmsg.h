@@ -92,6 +92,8 @@ int kmsg_feed_record(struct kmsg *kmsg, const char *record, size_t len);
 
 /* Reports of that class. KMSG_BENIGN: lines that belong to no report. */
 uint64_t kmsg_count(const struct kmsg *kmsg, enum kmsg_class class);
+/* Those that make a run fail, of all classes. */
+uint64_t kmsg_violations(const struct kmsg *kmsg);
 uint64_t kmsg_lost(const struct kmsg *kmsg);
 
 /*

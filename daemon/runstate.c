@@ -222,9 +222,7 @@ static void copy_kernel_log(const char *path, const char *state, const char *to,
 	if (words->error < 0)
 		return;
 	words->lost = kmsg_lost(kmsg);
-	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++)
-		if (kmsg_class_is_violation(class))
-			words->reports += kmsg_count(kmsg, class);
+	words->reports = kmsg_violations(kmsg);
 	words->told = tell_reports(kmsg);
 	kmsg_free(kmsg);
 	words->error = write_file_atomic(name, text, len);

@@ -65,7 +65,6 @@
 #define ROTATE_PAUSE_NS	 (50 * NSEC_PER_MSEC)
 #define SCAN_NS		 (10 * NSEC_PER_SEC)
 #define START_NS	 (600 * NSEC_PER_SEC) /* what the controls may take on a slow machine */
-#define HOLD_NS		 (60 * NSEC_PER_SEC)
 #define FILES_WANTED	 65536
 #define LEAK_SHARE	 4 /* of MemAvailable at start */
 #define CONSOLE		 "/dev/console"
@@ -1021,11 +1020,11 @@ static bool wait_for_turn(struct soak *soak)
 	log_info("beginning in %.0f s (--start-jitter)",
 		 (double)(end - now_ns()) / (double)NSEC_PER_SEC);
 	while (go && (now = now_ns()) < end) {
-		uint64_t ns = MIN(end - now, HOLD_NS / 2);
+		uint64_t ns = MIN(end - now, SOAK_HOLD_NS / 2);
 		struct timespec ts = { .tv_sec = (time_t)(ns / NSEC_PER_SEC),
 				       .tv_nsec = (long)(ns % NSEC_PER_SEC) };
 
-		service_starting("waiting to begin (start-jitter)", HOLD_NS);
+		service_starting("waiting to begin (start-jitter)", SOAK_HOLD_NS);
 		go = sigtimedwait(&mask, NULL, &ts) < 0;
 	}
 	sigprocmask(SIG_SETMASK, &before, NULL);

@@ -18,9 +18,7 @@
 #include "probe.h"
 #include "programs.h"
 #include "snapshot.h"
-#include "stats.h"
 #include "util.h"
-#include "verdict.h"
 
 static uint64_t meminfo(const char *key)
 {
@@ -108,11 +106,9 @@ static void read_kmsg(struct soak *soak, struct snapshot *s)
 {
 	if (!soak->kmsg)
 		return;
-	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++) {
+	for (unsigned int class = 0; class < KMSG_CLASS_NR; class ++)
 		s->kmsg[class] = kmsg_count(soak->kmsg, class);
-		if (kmsg_class_is_violation(class))
-			s->violations[VIOLATION_KERNEL_LOG] += s->kmsg[class];
-	}
+	s->violations[VIOLATION_KERNEL_LOG] += kmsg_violations(soak->kmsg);
 	s->misses[MISS_KMSG] = kmsg_lost(soak->kmsg);
 }
 

@@ -13,10 +13,7 @@
 #include "service.h"
 #include "snapshot.h"
 #include "util.h"
-#include "verdict.h"
 #include "window.h"
-
-#define HOLD_NS (60 * NSEC_PER_SEC)
 
 /* Windows and reloads. */
 
@@ -192,8 +189,8 @@ void soak_freeze_judged(struct soak *soak)
 	say_frozen(soak);
 	/* A service manager would end what takes so long to stop. */
 	while (!soak->signals) {
-		service_hold("frozen after a violation that the judgement found", HOLD_NS);
-		if (poll(&fd, 1, HOLD_NS / 2 / NSEC_PER_MSEC) > 0)
+		service_hold("frozen after a violation that the judgement found", SOAK_HOLD_NS);
+		if (poll(&fd, 1, SOAK_HOLD_NS / 2 / NSEC_PER_MSEC) > 0)
 			soak_on_signal(soak);
 	}
 }

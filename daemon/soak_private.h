@@ -18,7 +18,11 @@
 #include "series.h"
 #include "service.h"
 #include "snapshot.h"
+#include "util.h"
 #include "window.h"
+
+/* What a service manager is told that waiting takes, before it is told again. */
+#define SOAK_HOLD_NS (60 * NSEC_PER_SEC)
 
 struct soak_held;
 
