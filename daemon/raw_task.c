@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -64,11 +65,20 @@ static long clone_raw(const struct clone_args *args, enum raw_task_life life, pi
 	return ret;
 }
 
+/* Not by CLONE_VFORK: that ends with mm_release() (kernel/fork.c), before exit_notify(). */
+static void wait_until_dead(const struct raw_task *task)
+{
+	struct pollfd fd = { .fd = task->pidfd, .events = POLLIN };
+
+	while (poll(&fd, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 int raw_task_new(enum raw_task_life life, struct raw_task *ret)
 {
 	struct raw_task task = RAW_TASK_INIT;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_VM | (life == RAW_TASK_EXITS ? CLONE_VFORK : 0),
+		.flags = CLONE_PIDFD | CLONE_VM,
 		.pidfd = (uint64_t)(uintptr_t)&task.pidfd,
 		.exit_signal = SIGCHLD,
 		.stack_size = RAW_STACK,
@@ -84,6 +94,8 @@ int raw_task_new(enum raw_task_life life, struct raw_task *ret)
 		return (int)pid;
 	}
 	task.pid = (pid_t)pid;
+	if (life == RAW_TASK_EXITS)
+		wait_until_dead(&task);
 	*ret = task;
 	return 0;
 }
