@@ -391,17 +391,14 @@ static __always_inline bool takes_one(__u32 *left)
 	return n && __sync_val_compare_and_swap(left, n, n - 1) == n;
 }
 
-/* Both copies must lose the event, whichever comes first. */
-static __always_inline bool test_drop_event(__u64 key, int copy)
+/* Both copies must lose it, and at each station; either may be skipped at any time. */
+static __always_inline bool test_drops_free(struct soak_slot *slot)
 {
-	if (dropped_key == key && dropped_by != (__u32)copy) {
-		dropped_key = 0;
+	if (slot->flags & SOAK_TEST_DROPPED)
 		return true;
-	}
-	if (dropped_key || !takes_one(&control.drop_free))
+	if ((slot->flags & SOAK_FREED) || !takes_one(&control.drop_free))
 		return false;
-	dropped_key = key;
-	dropped_by = copy;
+	__sync_fetch_and_or(&slot->flags, SOAK_TEST_DROPPED);
 	return true;
 }
 #endif
@@ -469,7 +466,7 @@ static __always_inline void selem_freed(__u64 selem, int copy, int station)
 		return;
 	}
 #if SOAK_TEST_HOOKS
-	if (test_drop_event(selem, copy))
+	if (test_drops_free(slot))
 		return;
 	if (copy == COPY_B && is_by_destroy_alone(slot) && takes_one(&control.forge_free))
 		slot_freed(slot, selem, copy, station);

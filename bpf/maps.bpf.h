@@ -37,8 +37,6 @@ __u32 n_faults;
 struct soak_suspect suspects[SOAK_SUSPECT_NR][SOAK_SUSPECTS];
 __u32 n_suspects[SOAK_SUSPECT_NR];
 __u32 inode_storage_at; /* where an inode's blob has its storage, in bytes; 0: not known yet */
-__u64 dropped_key;	/* test hook: the event that is being dropped */
-__u32 dropped_by;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -200,6 +200,7 @@ struct soak_counters {
 #define SOAK_FIELDS_JUDGED (1u << 21)
 #define SOAK_HAS_REF	   (1u << 22) /* held one at the start of the callback that frees them */
 #define SOAK_BUCKET_FAILED (1u << 23) /* map_free failed the bucket lock in one of its visits */
+#define SOAK_TEST_DROPPED  (1u << 24) /* test hook: its free is not to be seen */
 /* Stations of a free that were seen, SOAK_STATIONS bits for each copy; see ledger.bpf.h. */
 #define SOAK_STATION(copy, station) (1u << (8 + (copy)*SOAK_STATIONS + (station)))
 #define SOAK_STATIONS		    4
