@@ -64,6 +64,17 @@ run() {
 	finish "$run_limit"
 }
 
+# within SECONDS COMMAND...: repeats it until it succeeds.
+within() {
+	within_left=$1
+	shift
+	while ! "$@"; do
+		within_left=$((within_left - 1))
+		[ $within_left -gt 0 ] || return 1
+		sleep 1
+	done
+}
+
 # metric NAME [FILE]: the sum of a metric over its labels, 0 when it is not there.
 metric() {
 	awk -v name="$1" '{ n = $1; sub(/\{.*/, "", n) } n == name { sum += $NF }
