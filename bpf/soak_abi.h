@@ -114,8 +114,8 @@ enum soak_appointment {
 	SOAK_MEET_DELETE,   /* a delete of another selem of the same owner */
 	SOAK_MEET_CLONE,    /* accept(), which clones what the owner, a listener, has */
 	SOAK_MEET_ITERATOR, /* an iterator over another map, at the same owner */
-	SOAK_MEET_UNCHARGE, /* destroy() of the owner that map_free() uncharges: only on demand,
-			     * for Linux 7.3 does not survive it (docs/design.md) */
+	SOAK_MEET_UNCHARGE, /* destroy() of the owner that map_free() uncharges; Linux 7.3 does not
+			     * survive it if destroy() then fails its lock (docs/design.md) */
 	SOAK_MEET_NR,
 };
 

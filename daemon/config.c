@@ -208,7 +208,8 @@ static const struct option options[] = {
 	  rendezvous_names, .initial = "on", .arg = "off|on|all",
 	  .help = "Let map_free() and other sides meet at the same element, owner or bucket, by "
 		  "holding the first to come for a moment; no lock fails by it. all also lets owners "
-		  "die while map_free() uncharges them, which Linux 7.3 does not survive." },
+		  "die while map_free() uncharges them where locks of destroy() are made to fail, "
+		  "which Linux 7.3 does not survive." },
 	{ "rendezvous-wait", 0, KIND_DURATION, OPTION_RELOADABLE, TARGET(rendezvous_wait_ns), 10 * NSEC_PER_USEC,
 	  20 * NSEC_PER_MSEC, .initial = "1ms", .arg = "TIME",
 	  .help = "How long the first to come waits for the other at most." },

@@ -99,9 +99,10 @@ static uint64_t weight_of(uint64_t met, uint64_t most)
 	return MIN(UNIT * (most + 1) / (met + 1), UNIT * RAISE);
 }
 
-enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool all, struct rng *rng)
+enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool uncharge,
+				      struct rng *rng)
 {
-	unsigned int n = all ? SOAK_MEET_NR : SOAK_MEET_UNCHARGE, i = 0;
+	unsigned int n = uncharge ? SOAK_MEET_NR : SOAK_MEET_UNCHARGE, i = 0;
 	uint64_t most = 0, total = 0, at;
 
 	for (unsigned int a = 0; a < n; a++)
@@ -487,7 +488,7 @@ static void *director_main(void *arg)
 		int error;
 
 		read_met(r, met);
-		r->appointment = rendezvous_draw(met, r->options.all, &r->rng);
+		r->appointment = rendezvous_draw(met, r->options.uncharge, &r->rng);
 		r->index = (unsigned int)(r->rounds++ % SOAK_MEETINGS);
 		r->meeting = &programs_meetings(r->options.programs)[r->index];
 		error = set_up(r);
@@ -547,8 +548,8 @@ int rendezvous_start(const struct rendezvous_options *options, struct rendezvous
 		free(r);
 		return error;
 	}
-	__atomic_store_n(&programs_control(options->programs)->rendezvous, options->all ? 2 : 1,
-			 __ATOMIC_RELEASE);
+	__atomic_store_n(&programs_control(options->programs)->rendezvous,
+			 options->uncharge ? 2 : 1, __ATOMIC_RELEASE);
 	*ret = r;
 	return 0;
 }

@@ -25,7 +25,7 @@ struct rendezvous_options {
 	struct pool *pool;	   /* borrowed */
 	uint64_t seed;
 	uint64_t wait_ns; /* how long the first to come waits at most */
-	bool all;	  /* also SOAK_MEET_UNCHARGE, which ends kernels */
+	bool uncharge;	  /* also SOAK_MEET_UNCHARGE: see soak_abi.h */
 };
 
 /* Starts; rendezvous_stop() ends all that it began, joins, and frees. Returns 0 or -errno. */
@@ -36,7 +36,8 @@ void rendezvous_stop(struct rendezvous *rendezvous);
 const char *appointment_name(enum soak_appointment appointment);
 
 /* What is drawn next, the more probably the less often it was met. Pure. */
-enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool all, struct rng *rng);
+enum soak_appointment rendezvous_draw(const uint64_t met[SOAK_MEET_NR], bool uncharge,
+				      struct rng *rng);
 
 /* What is known of the two ways to be in time: answering map_free(), or guessing when it comes. */
 struct rendezvous_ways {

@@ -12,13 +12,14 @@
 
 #define DRAWS 6000
 
-static void count_draws(const uint64_t met[SOAK_MEET_NR], bool all, unsigned int n[SOAK_MEET_NR])
+static void count_draws(const uint64_t met[SOAK_MEET_NR], bool uncharge,
+			unsigned int n[SOAK_MEET_NR])
 {
 	struct rng rng = rng_for(1, 2, 3);
 
 	memset(n, 0, SOAK_MEET_NR * sizeof(*n));
 	for (unsigned int i = 0; i < DRAWS; i++)
-		n[rendezvous_draw(met, all, &rng)]++;
+		n[rendezvous_draw(met, uncharge, &rng)]++;
 }
 
 static void test_equal_at_first(void **state)
