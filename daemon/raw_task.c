@@ -65,7 +65,7 @@ static long clone_raw(const struct clone_args *args, enum raw_task_life life, pi
 	return ret;
 }
 
-/* Not by CLONE_VFORK: that ends with mm_release() (kernel/fork.c), before exit_notify(). */
+/* CLONE_VFORK's wait is over with mm_release() (kernel/fork.c), which is before exit_notify(). */
 static void wait_until_dead(const struct raw_task *task)
 {
 	struct pollfd fd = { .fd = task->pidfd, .events = POLLIN };
@@ -78,7 +78,7 @@ int raw_task_new(enum raw_task_life life, struct raw_task *ret)
 {
 	struct raw_task task = RAW_TASK_INIT;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_VM,
+		.flags = CLONE_PIDFD | CLONE_VM | (life == RAW_TASK_EXITS ? CLONE_VFORK : 0),
 		.pidfd = (uint64_t)(uintptr_t)&task.pidfd,
 		.exit_signal = SIGCHLD,
 		.stack_size = RAW_STACK,

@@ -13,7 +13,7 @@
 enum raw_task_life {
 	RAW_TASK_SLEEPS,
 	RAW_TASK_SPINS, /* in user space */
-	RAW_TASK_EXITS, /* at once; the maker waits for that, and it is a zombie */
+	RAW_TASK_EXITS, /* at once; the maker waits for that (CLONE_VFORK), and it is a zombie */
 };
 
 struct raw_task {
