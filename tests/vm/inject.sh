@@ -68,6 +68,8 @@ inject() {
 	operations "$model" "$report"
 	coverage "$model" "$report"
 	output_has "$model-example" 'example: .*freed by .*, by cmpxchg \(.*fault\)'
+	report_is "$model-no-uncharging" "$report" 'r["rendezvous"]["uncharge"] == {"met": 0, "missed": 0}'
+	output_has "$model-says-no-uncharging" 'no meetings at uncharge'
 	output_has "$model-says-forced" '^FAULTS WERE FORCED: '
 	report_is "$model-path" "$report" "'$model' in r['cpu_model']"
 }

@@ -93,6 +93,13 @@ births_reach() {
 	done
 }
 
+# No births for some seconds.
+is_quiet() {
+	quiet_at=$(metric bpfsoakd_selem_births_total)
+	sleep 3
+	[ -n "$quiet_at" ] && [ "$(metric bpfsoakd_selem_births_total)" = "$quiet_at" ]
+}
+
 last_line() {
 	grep '^bpfsoakd: end of run: ' "/results/$1" | tail -n 1
 }
@@ -114,16 +121,14 @@ bpf_objects_note() {
 	bpf_objects | cut -d' ' -f1,2 | sort >/run/bpf-before
 }
 
+bpf_objects_are_as_before() {
+	bpf_objects | cut -d' ' -f1,2 | sort >/run/bpf-now
+	cmp -s /run/bpf-before /run/bpf-now
+}
+
 # Maps are freed some grace periods after their last reference. bpf_objects_gone SECONDS
 bpf_objects_gone() {
-	left=$1
-	while :; do
-		bpf_objects | cut -d' ' -f1,2 | sort >/run/bpf-now
-		cmp -s /run/bpf-before /run/bpf-now && return 0
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		sleep 1
-	done
+	within "$1" bpf_objects_are_as_before
 }
 
 # What bpf_objects_gone found left, in one line.
@@ -149,10 +154,5 @@ module_loaded() {
 
 # module_gone SECONDS: waits until it is not loaded any more.
 module_gone() {
-	left=$1
-	while module_loaded; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		sleep 1
-	done
+	within "$1" eval '! module_loaded'
 }
